@@ -1,0 +1,48 @@
+"""What a codec is, and the values codecs exchange with engines."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.media import MediaType
+
+Outputs = Mapping[str, NDArray[Any]]
+"""Named arrays, the first axis of each being the rows."""
+
+
+class Sparse(NamedTuple):
+    """A table in compressed sparse rows, as ``scipy.sparse.csr_matrix`` lays it out.
+
+    Row ``i`` has the values ``values[indptr[i]:indptr[i + 1]]`` in the columns
+    ``indices[indptr[i]:indptr[i + 1]]``; other cells are absent. No dense array is ever made from
+    a width that a client declared: an engine checks ``columns`` against its model first.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    values: NDArray[np.float32]
+    columns: int
+    """Highest column index + 1."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.indptr) - 1
+
+
+class Codec(NamedTuple):
+    """How one media type is read and written."""
+
+    media_type: str
+    """Canonical name, for example ``text/csv``."""
+    aliases: tuple[str, ...]
+    """Other names clients use for the same format."""
+    decode: Callable[[bytes, MediaType], Any]
+    """Body and parsed Content-Type to an array, a Sparse table or parsed JSON.
+
+    Raises DecodeError for anything the format does not allow.
+    """
+    encode: Callable[[Outputs], bytes]
+    """Outputs to a body. Raises NotAcceptable where the format cannot carry them."""

@@ -1,0 +1,157 @@
+"""Every error the toolkit raises itself; an exception class carries its HTTP status.
+
+::
+
+    ServingError
+    ├── RequestError                      the request cannot be answered
+    │   ├── BadRequest                400
+    │   │   └── DecodeError           400  the body is not what its Content-Type says
+    │   ├── NotFound                  404
+    │   ├── MethodNotAllowed          405
+    │   ├── NotAcceptable             406
+    │   ├── RequestTimeout            408
+    │   ├── PayloadTooLarge           413
+    │   ├── UriTooLong                414
+    │   ├── UnsupportedMediaType      415
+    │   └── HeaderFieldsTooLarge      431
+    ├── PredictionError               500  the model or its script failed
+    ├── NotImplementedByServer        501
+    ├── ServiceUnavailable            503
+    │   ├── ModelNotReady             503  loading, or failed to load
+    │   ├── Overloaded                503  the queue is full
+    │   └── Draining                  503
+    ├── DeadlineExceeded              504
+    ├── HttpVersionNotSupported       505
+    └── ConfigurationError                 for the operator: start-up ends with the message
+        ├── SettingError                   a setting has a value that is not allowed
+        ├── ArchiveError                   a model archive is refused
+        └── ModelLoadError                 a model directory cannot be loaded
+"""
+
+from typing import ClassVar
+
+
+class ServingError(Exception):
+    """Base of all; ``str(error)`` is a sentence fit for the client."""
+
+    status: ClassVar[int] = 500
+    headers: tuple[tuple[str, str], ...] = ()
+    """Header fields for the response, such as Retry-After."""
+
+
+class RequestError(ServingError):
+    """The request cannot be answered; what it says names what would be right."""
+
+    status = 400
+
+
+class BadRequest(RequestError):
+    """The request is malformed."""
+
+
+class DecodeError(BadRequest):
+    """The body is not what its Content-Type says, or does not fit the model's inputs."""
+
+
+class NotFound(RequestError):
+    """No such route or model."""
+
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    """The route exists, the method does not."""
+
+    status = 405
+
+
+class NotAcceptable(RequestError):
+    """No media type the client accepts can be produced."""
+
+    status = 406
+
+
+class RequestTimeout(RequestError):
+    """The client sent its request too slowly."""
+
+    status = 408
+
+
+class PayloadTooLarge(RequestError):
+    """The body exceeds the limit."""
+
+    status = 413
+
+
+class UriTooLong(RequestError):
+    """The request target exceeds the limit."""
+
+    status = 414
+
+
+class UnsupportedMediaType(RequestError):
+    """The model cannot read this Content-Type."""
+
+    status = 415
+
+
+class HeaderFieldsTooLarge(RequestError):
+    """The header section exceeds the limit."""
+
+    status = 431
+
+
+class PredictionError(ServingError):
+    """The model, or a function of its script, failed."""
+
+
+class NotImplementedByServer(ServingError):
+    """The request asks for a protocol feature the server does not have."""
+
+    status = 501
+
+
+class ServiceUnavailable(ServingError):
+    """Not now; another try may succeed."""
+
+    status = 503
+
+
+class ModelNotReady(ServiceUnavailable):
+    """The model is loading, or failed to load."""
+
+
+class Overloaded(ServiceUnavailable):
+    """The queue is full."""
+
+
+class Draining(ServiceUnavailable):
+    """The server is about to stop."""
+
+
+class DeadlineExceeded(ServingError):
+    """The answer would come too late."""
+
+    status = 504
+
+
+class HttpVersionNotSupported(ServingError):
+    """Neither HTTP/1.0 nor HTTP/1.1."""
+
+    status = 505
+
+
+class ConfigurationError(ServingError):
+    """For the operator, not a client: start-up ends with the message."""
+
+
+class SettingError(ConfigurationError):
+    """A setting has a value that is not allowed."""
+
+
+class ArchiveError(ConfigurationError):
+    """A model archive is refused, or cannot be fetched."""
+
+
+class ModelLoadError(ConfigurationError):
+    """A model directory cannot be loaded."""

@@ -1,0 +1,110 @@
+"""Media types: Content-Type with its parameters, Accept with its q-values (RFC 9110, 8.3 and 12.5).
+
+Both functions are pure and see few distinct values, so their answers are cached.
+"""
+
+from email.message import Message
+from functools import lru_cache
+from typing import NamedTuple
+
+from serving.errors import NotAcceptable, UnsupportedMediaType
+
+CACHE_SIZE = 256
+MAX_LENGTH = 4096
+
+
+class MediaType(NamedTuple):
+    """A parsed media type: ``text/csv; charset=utf-8``."""
+
+    essence: str
+    """Type and subtype in lower case, ``text/csv``."""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Names in lower case, values unquoted."""
+
+    def parameter(self, name: str, default: str = "") -> str:
+        """Value of the parameter ``name``, or ``default``."""
+        return dict(self.parameters).get(name, default)
+
+
+@lru_cache(CACHE_SIZE)
+def parse(value: str) -> MediaType:
+    """Read a Content-Type field's value.
+
+    A bare word such as ``csv`` is returned as it is: SageMaker's XGBoost container takes some.
+
+    Raises:
+        UnsupportedMediaType: the value is no media type.
+    """
+    if len(value) > MAX_LENGTH:
+        raise UnsupportedMediaType(f"The Content-Type is longer than {MAX_LENGTH} characters.")
+    # The standard library's reader knows quoting, escapes and RFC 2231.
+    message = Message()
+    message["content-type"] = value.replace("\r", " ").replace("\n", " ")
+    parts = message.get_params(failobj=[], unquote=True)
+    essence = parts[0][0].strip().lower() if parts else ""
+    if not essence or essence.count("/") > 1 or any(c.isspace() for c in essence):
+        raise UnsupportedMediaType(
+            f"Content-Type {value!r} is not a media type; text/csv would be one."
+        )
+    return MediaType(essence, tuple((name.lower(), text) for name, text in parts[1:]))
+
+
+@lru_cache(CACHE_SIZE)
+def choose(accept: str, offers: tuple[str, ...]) -> str:
+    """The offer an Accept field prefers; the first of ``offers`` where it has no preference.
+
+    Each offer is weighed by the most specific range that matches it and the highest weight wins.
+    Among equals a named type precedes a wildcard and an earlier name a later one, as in the
+    toolkits, which take the first name they know.
+
+    Raises:
+        NotAcceptable: no offer has a weight above 0.
+    """
+    ranges = _ranges(accept)
+    if not ranges:
+        return offers[0]
+    ranked = [_rank(offer, ranges) for offer in offers]
+    best = max(ranked)
+    if best[0] <= 0:
+        raise NotAcceptable(
+            f"Accept {accept!r} names nothing this model can answer with; it can answer with "
+            f"{', '.join(offers)}."
+        )
+    return offers[ranked.index(best)]
+
+
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    if len(accept) > MAX_LENGTH:
+        raise NotAcceptable(f"The Accept field is longer than {MAX_LENGTH} characters.")
+    ranges = []
+    for item in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        if name:
+            ranges.append((name, _quality(parameters, accept)))
+    return ranges
+
+
+def _quality(parameters: list[str], accept: str) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                quality = float(value)
+            except ValueError:
+                quality = -1.0
+            if not 0 <= quality <= 1:
+                raise NotAcceptable(
+                    f"Accept {accept!r} has the weight q={value}; a weight is a number from 0 to 1."
+                )
+            return quality
+    return 1.0
+
+
+def _rank(offer: str, ranges: list[tuple[str, float]]) -> tuple[float, int, int]:
+    """Weight of the most specific range that matches, then how specific and how early it is."""
+    family = offer.partition("/")[0] + "/*"
+    for specificity, pattern in ((2, offer), (1, family), (0, "*/*")):
+        for position, (name, quality) in enumerate(ranges):
+            if name == pattern:
+                return quality, specificity, -position
+    return 0.0, 0, 0
