@@ -11,8 +11,8 @@
     │   ├── NotAcceptable             406
     │   ├── RequestTimeout            408
     │   ├── PayloadTooLarge           413
-    │   ├── UriTooLong                414
     │   ├── UnsupportedMediaType      415
+    │   ├── ExpectationFailed         417
     │   └── HeaderFieldsTooLarge      431
     ├── PredictionError               500  the model or its script failed
     ├── NotImplementedByServer        501
@@ -83,16 +83,16 @@ class PayloadTooLarge(RequestError):
     status = 413
 
 
-class UriTooLong(RequestError):
-    """The request target exceeds the limit."""
-
-    status = 414
-
-
 class UnsupportedMediaType(RequestError):
     """The model cannot read this Content-Type."""
 
     status = 415
+
+
+class ExpectationFailed(RequestError):
+    """The Expect field asks for something unknown."""
+
+    status = 417
 
 
 class HeaderFieldsTooLarge(RequestError):

@@ -4,17 +4,11 @@ Each is made once and never changed. They are named tuples rather than frozen da
 one of each is made for every request, and a tuple is made in a third of the time.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any, Hashable, NamedTuple
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.generic]
+from collections.abc import AsyncIterator, Hashable, Mapping
+from typing import Any, NamedTuple
 
 Headers = Mapping[str, str]
-"""Header fields by lower-case name; a repeated field's values are joined by ", " (RFC 9110, 5.2)."""
+"""Header fields by lower-case name; values of a repeated field are joined by ", "."""
 
 
 class Request(NamedTuple):

@@ -1,0 +1,118 @@
+"""The core's front: a Request in, a Response out, whoever the host is.
+
+It opens no socket and starts no server. A host calls :meth:`Application.handle` on the event loop
+with a request and a reply channel; the response is sent on the channel once: before the call
+returns where it can be answered at once, at the end of the turn for a cheap model, later for a
+slow one. A callback costs a fraction of what a task or a future would for every request.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from serving import media, problems
+from serving.batching import Call, Reply
+from serving.errors import Draining, MethodNotAllowed, NotFound
+from serving.lane import Lane
+from serving.model import Model
+from serving.registry import SINGLE, Entry, Registry
+from serving.settings import Settings
+from serving.values import Payload, Request, Response
+
+INLINE_BODY = 64 * 1024
+"""Largest body decoded on the event loop, in bytes; decoding one takes around a millisecond."""
+
+NO_CONTENT = Response(204)
+HEALTHY = Response(200)
+
+Handler = Callable[[Request, Reply], None]
+
+
+class Application:
+    """Routes, negotiates, and turns errors into responses."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self.draining = False
+        self._registry = Registry(settings, loop)
+        self._decoders = Lane("decode", loop)
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/invocations": {"POST": self._invoke},
+            "/ping": {"GET": self._ping, "HEAD": self._ping},
+        }
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths that are answered."""
+        return tuple(self._routes)
+
+    def load(self, folder: Path, changed: Callable[[Entry], None]) -> None:
+        """Begin to load the one model of a single-model server; ``changed`` hears the outcome."""
+        self._registry.load(SINGLE, folder, changed)
+
+    def handle(self, request: Request, reply: Reply) -> None:
+        """Answer one request on its reply channel, now or later. Raises nothing."""
+        answer = problems.attempt(self._dispatch, request, reply)
+        if answer is not None:
+            reply.send(answer)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._decoders.close()
+        self._registry.close()
+
+    def _dispatch(self, request: Request, reply: Reply) -> None:
+        methods = self._routes.get(request.path)
+        if methods is None:
+            raise NotFound(
+                f"There is nothing at {request.path!r}; this server answers "
+                f"{', '.join(sorted(self._routes))}."
+            )
+        handler = methods.get(request.method)
+        if handler is None:
+            error = MethodNotAllowed(
+                f"{request.path} takes {' or '.join(methods)}, not {request.method}."
+            )
+            error.headers = (("allow", ", ".join(methods)),)
+            raise error
+        handler(request, reply)
+
+    def _ping(self, _request: Request, reply: Reply) -> None:
+        if self.draining:
+            raise Draining("The server is about to stop.")
+        self._registry.find(SINGLE).use()
+        reply.send(HEALTHY)
+
+    def _invoke(self, request: Request, reply: Reply) -> None:
+        model, batcher = self._registry.find(SINGLE).use()
+        foreign = "decode" in model.foreign
+        if not request.body and not foreign:
+            reply.send(NO_CONTENT)
+            return
+        call = Call(request, _accepted(model, request), reply)
+        if foreign:
+            batcher.submit(call)
+        elif len(request.body) <= INLINE_BODY:
+            call.payload = model.decode(request)
+            batcher.submit(call)
+        else:
+            self._decoders.run(
+                partial(problems.attempt, model.decode, request),
+                partial(self._decoded, call, batcher.submit),
+            )
+
+    @staticmethod
+    def _decoded(call: Call, submit: Callable[[Call], None], outcome: Payload | Response) -> None:
+        if isinstance(outcome, Payload):
+            call.payload = outcome
+            answer = problems.attempt(submit, call)
+        else:
+            answer = outcome
+        if answer is not None:
+            call.finish(answer)
+
+
+def _accepted(model: Model, request: Request) -> str:
+    """The media type to answer in, settled before the model runs: a 406 costs no inference."""
+    accept = request.headers.get("accept", "")
+    return media.choose(accept, model.writes) if model.writes else accept

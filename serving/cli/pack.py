@@ -1,0 +1,26 @@
+"""``serving pack``: make a model archive."""
+
+import argparse
+from pathlib import Path
+
+from serving import archives
+from serving.cli.common import Commands, Environment, add_command
+from serving.progress import Bar
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "pack", "make a model.tar.gz of a model directory")
+    parser.add_argument("folder", type=Path, help="the model directory")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("model.tar.gz"), help="[model.tar.gz]"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, _environment: Environment) -> int:
+    """Pack and say what was made. Raises ArchiveError."""
+    with Bar("Packing") as progress:
+        packed = archives.pack(options.folder, options.output, progress=progress)
+    print(f"{packed.path}: {packed.files} files, {packed.bytes:,} bytes, sha256 {packed.sha256}")
+    return 0

@@ -1,0 +1,36 @@
+"""``serving ping``: ask a server on this machine whether it is healthy. Images need no curl."""
+
+import argparse
+import http.client
+import sys
+
+from serving.cli.common import Commands, Environment, add_command, read_settings
+
+TIMEOUT_SECONDS = 2.0
+"""SageMaker's own limit for a ping."""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "ping", "ask the server on this machine whether it is healthy")
+    parser.add_argument("--port", help="the server's port [8080]")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environment: Environment) -> int:
+    """0 if it is healthy; else 1, with the reason on standard error."""
+    port = read_settings(options, environment).port
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/ping")
+        response = connection.getresponse()
+        body = response.read().decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        print(f"no server answers on port {port}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        connection.close()
+    if response.status == http.client.OK:
+        return 0
+    print(f"{response.status} {body}", file=sys.stderr)
+    return 1

@@ -1,0 +1,66 @@
+"""From a model directory to a Model: recognise its engine, load it, let its script override."""
+
+from pathlib import Path
+
+from serving.engines import onnx, script, torch, xgboost
+from serving.engines.base import Engine
+from serving.errors import ModelLoadError
+from serving.model import Model
+from serving.settings import Settings
+
+ENGINES: tuple[Engine, ...] = (xgboost.ENGINE, onnx.ENGINE, torch.ENGINE)
+
+RECOGNISED = (
+    "xgboost-model, *.ubj, *.xgb, *.bst or a booster's *.json (xgboost), *.onnx (onnx), "
+    "*.pt, *.pth or *.pt2 (torch)"
+)
+
+
+def load(folder: Path, settings: Settings) -> Model:
+    """The model in a directory, with its script's functions in place of the engine's.
+
+    Raises:
+        ModelLoadError: the directory has no model, several, or one that does not load.
+    """
+    if not folder.is_dir():
+        raise ModelLoadError(f"There is no model directory {folder}.")
+    program = script.find(folder, settings)
+    hooks = script.load(program, folder) if program else None
+    if hooks and hooks.loads_itself:
+        return script.override(None, hooks, folder)
+    engine, files = recognise(folder, settings)
+    try:
+        model = engine.load(files, settings)
+    except ImportError as error:
+        raise ModelLoadError(
+            f"{files[0].name} needs the {engine.name} engine, which is not installed ({error}); "
+            f"install it with: pip install 'hybrid-serving[{engine.extra}]'."
+        ) from error
+    return script.override(model, hooks, folder) if hooks else model
+
+
+def recognise(folder: Path, settings: Settings) -> tuple[Engine, list[Path]]:
+    """The engine whose files a model directory has, and those files.
+
+    Raises:
+        ModelLoadError: no engine knows a file there, or several do and no setting says which.
+    """
+    wanted = settings.engine
+    if wanted and wanted not in (names := [engine.name for engine in ENGINES]):
+        raise ModelLoadError(f"SERVING_ENGINE={wanted!r} is none of {', '.join(names)}.")
+    engines = [engine for engine in ENGINES if wanted in ("", engine.name)]
+    found = [(engine, files) for engine in engines if (files := engine.files(folder))]
+    if not found:
+        names = sorted(path.name for path in folder.iterdir())
+        raise ModelLoadError(
+            f"{folder} has no model this server knows. It knows {RECOGNISED}, and "
+            f"code/{settings.program} with a model_fn. The directory has "
+            f"{', '.join(names) or 'nothing in it'}."
+        )
+    if len(found) > 1:
+        listing = "; ".join(f"{engine.name}: {files[0].name}" for engine, files in found)
+        raise ModelLoadError(
+            f"{folder} has models of several engines ({listing}); say which to load with "
+            f"SERVING_ENGINE."
+        )
+    return found[0]

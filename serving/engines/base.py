@@ -1,0 +1,28 @@
+"""What an engine is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from serving.model import Model
+from serving.settings import Settings
+
+
+class Engine(NamedTuple):
+    """A library that runs models, and how its models are recognised."""
+
+    name: str
+    """What people and SERVING_ENGINE call it."""
+    extra: str
+    """The extra of hybrid-serving that installs the library."""
+    files: Callable[[Path], list[Path]]
+    """The model files of this engine in a model directory, sorted; empty where there are none.
+
+    Looks at names and first bytes only; imports no library.
+    """
+    load: Callable[[list[Path], Settings], Model]
+    """Makes a Model of those files.
+
+    Raises ModelLoadError for a file that cannot be loaded, and ImportError where the library is
+    not installed.
+    """

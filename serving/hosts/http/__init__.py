@@ -1,0 +1,1 @@
+"""The HTTP host: a gunicorn worker of our own on uvloop and httptools."""

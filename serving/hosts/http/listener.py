@@ -1,0 +1,84 @@
+"""Connections spread evenly over the workers.
+
+The workers share one listening socket. Left to the kernel, the worker that is awake takes all of a
+burst of connections; a socket for each worker (SO_REUSEPORT) deals them out by a hash, unevenly for
+the few long connections that load balancers keep, and loses those dealt to a worker that dies. So a
+worker takes one connection at a time, and leaves it to a better placed one for a moment.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+from serving.hosts.http.board import Board, Phase
+
+log = logging.getLogger("serving")
+
+DEFER_SECONDS = 0.003
+"""How long a better placed worker has to take a connection before this one does."""
+
+EXHAUSTED_SECONDS = 0.5
+"""Pause after accept failed for want of file descriptors or memory."""
+
+
+class Listener:
+    """Accepts connections on the worker's sockets."""
+
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        factory: Callable[[], asyncio.Protocol],
+        loop: asyncio.AbstractEventLoop,
+        board: Board,
+        slot: int,
+    ) -> None:
+        self._sockets = tuple(sockets)
+        self._factory = factory
+        self._loop = loop
+        self._board = board
+        self._slot = slot
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._open = True
+        for sock in self._sockets:
+            sock.setblocking(False)
+            self._watch(sock)
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._open = False
+        for sock in self._sockets:
+            self._loop.remove_reader(sock)
+
+    def _watch(self, sock: socket.socket) -> None:
+        if self._open:
+            self._loop.add_reader(sock, self._ready, sock)
+
+    def _ready(self, sock: socket.socket) -> None:
+        if self._board.better_placed(self._slot):
+            self._loop.remove_reader(sock)
+            self._loop.call_later(DEFER_SECONDS, self._deferred, sock)
+        else:
+            self._accept(sock)
+
+    def _deferred(self, sock: socket.socket) -> None:
+        if self._open:
+            # A worker that cannot answer yet goes on waiting for one that can.
+            if self._board.phase(self._slot) is Phase.READY:
+                self._accept(sock)
+            self._watch(sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        try:
+            client, _ = sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return  # another worker was quicker, or the client has left
+        except OSError as error:
+            log.warning("cannot accept connections: %s", error)
+            self._loop.remove_reader(sock)
+            self._loop.call_later(EXHAUSTED_SECONDS, self._watch, sock)
+            return
+        client.setblocking(False)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, client))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

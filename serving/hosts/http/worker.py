@@ -1,0 +1,116 @@
+"""The gunicorn worker: an event loop, the application, and a life from fork to drain."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import uvloop
+from gunicorn.workers.base import Worker
+
+from serving.application import Application
+from serving.hosts.http import wire
+from serving.hosts.http.board import Board, Phase
+from serving.hosts.http.connection import Connection
+from serving.hosts.http.listener import Listener
+from serving.hosts.http.shared import Limits, Shared
+from serving.registry import Entry, State
+from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.hosts.http.server import Server
+
+log = logging.getLogger("serving")
+
+TICK_SECONDS = 1.0
+"""Time between two looks at the time limits, and between two signs of life for the arbiter."""
+
+
+class HttpWorker(Worker):
+    """Serves the application of its gunicorn application object, see server.py."""
+
+    slot = 0
+    """Place on the board, given by the arbiter before the fork."""
+
+    def load_wsgi(self) -> None:
+        """There is none: the worker calls the core."""
+
+    def init_signals(self) -> None:
+        """Leave the signals to the event loop, but for the arbiter's abort of a hung worker."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._stop.set)
+        server = cast("Server", self.app)
+        settings, board = server.settings, server.board
+
+        application = Application(settings, loop)
+        count = partial(board.set_connections, self.slot)
+        shared = Shared(application, _limits(settings), loop, count)
+        listener = Listener(self.sockets, lambda: Connection(shared), loop, board, self.slot)
+        ticker = loop.create_task(self._tick(shared))
+        application.load(server.folder, partial(self._changed, board))
+
+        await self._stop.wait()
+        board.set_phase(self.slot, Phase.STOPPING)
+        application.draining = True
+        await self._drain(shared, settings.drain_timeout)
+        listener.close()
+        ticker.cancel()
+        application.close()
+
+    def _changed(self, board: Board, entry: Entry) -> None:
+        if entry.state is State.READY and not self._stop.is_set():
+            board.set_phase(self.slot, Phase.READY)
+
+    async def _tick(self, shared: Shared) -> None:
+        while True:
+            self.notify()
+            shared.date = wire.date()
+            now = time.monotonic()
+            for connection in list(shared.connections):
+                connection.sweep(now)
+            if self.ppid != os.getppid():
+                log.error("the arbiter is gone; this worker stops")
+                self._stop.set()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _drain(self, shared: Shared, seconds: float) -> None:
+        """Let requests finish; connections opened meanwhile are told that the server stops."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        log.info("stopping; %d connections are open", len(shared.connections))
+        while busy := _drained(shared):
+            if loop.time() >= deadline:
+                log.warning("stopping with %d requests unfinished", busy)
+                break
+            await asyncio.sleep(0.02)
+
+
+def _drained(shared: Shared) -> int:
+    for connection in list(shared.connections):
+        connection.drain()
+    return sum(connection.busy for connection in shared.connections)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.max_head,
+        settings.max_body,
+        settings.request_timeout,
+        settings.receive_timeout,
+        settings.idle_timeout,
+    )

@@ -1,0 +1,38 @@
+"""A thread that runs one job after another for an event loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+
+class Lane:
+    """Runs jobs in a thread of its own and hands each result back to the loop.
+
+    The thread is a daemon: a job that never returns must not keep the process from ending, which
+    is what the thread pools of the standard library do.
+    """
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = (
+            SimpleQueue()
+        )
+        threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def run(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Run ``job``, which must not raise, and call ``then`` with its value on the loop."""
+        self._jobs.put((job, then))
+
+    def close(self) -> None:
+        """End the thread after the jobs it has."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (entry := self._jobs.get()) is not None:
+            job, then = entry
+            value = job()
+            if self._loop.is_closed():
+                return
+            self._loop.call_soon_threadsafe(then, value)

@@ -1,0 +1,47 @@
+"""Errors into responses. The one place that catches every exception."""
+
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import orjson
+
+from serving.errors import PredictionError, ServingError
+from serving.values import Response
+
+log = logging.getLogger("serving")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def response(error: BaseException) -> Response:
+    """The response an exception becomes: JSON with its code, type and message.
+
+    An exception that is not the toolkit's own is logged with its traceback, of which the client
+    sees nothing.
+    """
+    if isinstance(error, ServingError):
+        if error.__cause__ is not None and error.status >= 500:
+            log.error("%s", error, exc_info=error.__cause__)
+    else:
+        log.error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
+        error = PredictionError(f"The server failed with {type(error).__name__}; see its log.")
+    body = {"code": error.status, "type": type(error).__name__, "message": str(error)}
+    content = orjson.dumps(body, default=str) + b"\n"
+    return Response(error.status, content, "application/json", tuple(error.headers))
+
+
+def catch(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | BaseException:
+    """The step's value, or the exception it raised."""
+    try:
+        return step(*args, **kwargs)
+    # SystemExit too: a script that calls sys.exit must not take a model's thread with it.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        return error
+
+
+def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Response:
+    """The step's value, or the Response that ends the request."""
+    value = catch(step, *args, **kwargs)
+    return response(value) if isinstance(value, BaseException) else value
