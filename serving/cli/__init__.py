@@ -1,20 +1,31 @@
-"""The command line: ``serving``, and ``serve``, which is what SageMaker calls."""
+"""The command line: ``serving``, and ``serve``, which is what SageMaker calls.
+
+A command is a module here with ``configure``, which adds its arguments to a parser, and ``run``,
+which returns the exit status. Only the module of the command that runs is imported: an image's
+health check calls ``serving ping`` every few seconds.
+"""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from serving import __version__
-from serving.cli import inspect, pack, ping, settings
-from serving.cli import serve as serve_command
 from serving.errors import ConfigurationError
 
-COMMANDS = (serve_command, pack, inspect, settings, ping)
+COMMANDS = {
+    "serve": "serve a model over HTTP",
+    "pack": "make a model.tar.gz of a model directory",
+    "inspect": "say what a model is, takes and gives",
+    "settings": "print every setting, its value and its source",
+    "ping": "ask the server on this machine whether it is healthy",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 2 for what the caller has to change."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(
         prog="serving",
         description="Serve a model package: as a SageMaker endpoint, or a web server of your own.",
@@ -22,8 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"hybrid-serving {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_to(commands)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+        )
+        if name in arguments[:1]:
+            module = importlib.import_module(f"serving.cli.{name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options, os.environ)

@@ -11,16 +11,6 @@ from serving.progress import Bar
 from serving.settings import Settings
 
 Environment = Mapping[str, str]
-Commands = Any
-"""What ``ArgumentParser.add_subparsers`` returns; argparse keeps its type to itself."""
-
-
-def add_command(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
-    """A parser for a command with a one-line summary."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
-    )
-    return parser
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

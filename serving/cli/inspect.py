@@ -5,18 +5,16 @@ import json
 from typing import Any
 
 from serving import engines, warmup
-from serving.cli.common import Commands, Environment, add_command, model_folder, read_settings
+from serving.cli.common import Environment, model_folder, read_settings
 from serving.model import Model, Tensor
 
 ANY = "any, as its script decides"
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(commands, "inspect", "say what a model is, takes and gives")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument("model", help="model directory, archive or URL")
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:

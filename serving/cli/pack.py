@@ -4,18 +4,16 @@ import argparse
 from pathlib import Path
 
 from serving import archives
-from serving.cli.common import Commands, Environment, add_command
+from serving.cli.common import Environment
 from serving.progress import Bar
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(commands, "pack", "make a model.tar.gz of a model directory")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument("folder", type=Path, help="the model directory")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("model.tar.gz"), help="[model.tar.gz]"
     )
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, _environment: Environment) -> int:

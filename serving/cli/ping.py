@@ -4,17 +4,15 @@ import argparse
 import http.client
 import sys
 
-from serving.cli.common import Commands, Environment, add_command, read_settings
+from serving.cli.common import Environment, read_settings
 
 TIMEOUT_SECONDS = 2.0
 """SageMaker's own limit for a ping."""
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(commands, "ping", "ask the server on this machine whether it is healthy")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument("--port", help="the server's port [8080]")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:

@@ -5,9 +5,7 @@ import logging
 
 from serving import logs
 from serving.cli.common import (
-    Commands,
     Environment,
-    add_command,
     add_settings,
     model_folder,
     read_settings,
@@ -17,16 +15,14 @@ from serving.hosts.http import server
 log = logging.getLogger("serving")
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(commands, "serve", "serve a model over HTTP")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     parser.add_argument(
         "model",
         nargs="?",
         help="model directory, archive or URL [/opt/ml/model, where SageMaker mounts it]",
     )
     add_settings(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:

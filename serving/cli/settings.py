@@ -2,15 +2,13 @@
 
 import argparse
 
-from serving.cli.common import Commands, Environment, add_command, add_settings, given
+from serving.cli.common import Environment, add_settings, given
 from serving.settings import explain
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command."""
-    parser = add_command(commands, "settings", "print every setting, its value and its source")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
     add_settings(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:

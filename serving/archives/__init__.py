@@ -1,0 +1,16 @@
+"""Model archives: a model's folder as one ``model.tar.gz``.
+
+The contract is SageMaker's. ``CreateModel`` takes a gzip-compressed tar whose members are relative
+to the model's folder; before the container starts, SageMaker unpacks it into ``/opt/ml/model`` and
+mounts that read-only. There, nothing is left for this package to do. On premises it does the same
+work: `fetch` turns a directory, an archive or an address into a directory to load, `extract`
+unpacks one archive and trusts nothing in it, and `pack` makes an archive that either side takes.
+
+Everything refused is an `~serving.errors.ArchiveError` that says what and why.
+"""
+
+from serving.archives.extract import extract
+from serving.archives.fetch import fetch
+from serving.archives.pack import Packed, pack
+
+__all__ = ["Packed", "extract", "fetch", "pack"]
