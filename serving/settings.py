@@ -136,6 +136,25 @@ class Settings:
         "Load model files that are Python pickles. A pickle runs code when it is loaded: allow it "
         "only for models you made yourself.",
     )
+    inference_output: str = _setting(
+        "",
+        TEXT,
+        "SAGEMAKER_INFERENCE_OUTPUT",
+        "Keys of an XGBoost model's answers, with commas between: predicted_label, labels, "
+        "probability, probabilities, raw_score, raw_scores, predicted_score.",
+    )
+    ensemble: bool = _setting(
+        True,
+        BOOLEAN,
+        "SAGEMAKER_INFERENCE_ENSEMBLE",
+        "Whether several XGBoost models in one directory answer together; else the first does.",
+    )
+    batch: bool = _setting(
+        False,
+        Kind(bool, "anything"),
+        "SAGEMAKER_BATCH",
+        "Set by batch transform, to anything: answers are parts of one file.",
+    )
     max_body: int = _setting(
         25 * MIB,
         _mebibytes(0.001, 100_000),

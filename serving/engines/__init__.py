@@ -50,6 +50,8 @@ def recognise(folder: Path, settings: Settings) -> tuple[Engine, list[Path]]:
         raise ModelLoadError(f"SERVING_ENGINE={wanted!r} is none of {', '.join(names)}.")
     engines = [engine for engine in ENGINES if wanted in ("", engine.name)]
     found = [(engine, files) for engine in engines if (files := engine.files(folder))]
+    if not found and (pickles := xgboost.pickles(folder)):
+        found = [(xgboost.ENGINE, pickles)]
     if not found:
         names = sorted(path.name for path in folder.iterdir())
         raise ModelLoadError(

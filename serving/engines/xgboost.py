@@ -5,9 +5,8 @@ need no change. JSON requests, which it refuses, are read as well.
 """
 
 import json
-import pickle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import orjson
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 from serving import media
 from serving.codecs import BY_NAME, Sparse, find
-from serving.engines import tensors
+from serving.engines import selection, tensors
 from serving.engines.base import Engine
 from serving.engines.fitting import MAX_DENSE
+from serving.engines.selection import Selection
 from serving.errors import (
     BadRequest,
     DecodeError,
@@ -29,10 +29,14 @@ from serving.model import Model, Tensor
 from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
 
+if TYPE_CHECKING:
+    from serving.engines.booster import Predictor
+
 NAME = "xgboost-model"
 """What SageMaker's training writes, in whichever of the library's formats."""
 
 SUFFIXES = {".ubj", ".xgb", ".bst", ".model"}
+PICKLES = {".pkl", ".pickle", ".joblib"}
 READS = (
     "text/csv",
     "text/libsvm",
@@ -58,19 +62,38 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and _is_booster(path))
 
 
+def pickles(folder: Path) -> list[Path]:
+    """Pickles in a model directory, which may be boosters."""
+    return sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
+
+
 def load(found: list[Path], settings: Settings) -> Model:
-    """Load the one booster.
+    """Load the booster, or several as an ensemble, as the container does.
 
     Raises:
-        ModelLoadError: there are several, or the file is damaged, of a format this version of the
-            library has dropped, or a pickle and pickles are not allowed.
+        ModelLoadError: a file cannot be loaded, or the boosters of an ensemble do not match.
     """
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise ModelLoadError(f"The model directory has several XGBoost models ({names}), not one.")
-    booster = _booster(found[0], settings)
-    booster.set_param({"nthread": settings.model_threads, "device": "cpu"})
-    return _Boosted(booster).model(settings)
+    from serving.engines import booster, boosters
+
+    paths = found if settings.ensemble else found[:1]
+    loaded = [boosters.read(path, settings) for path in paths]
+    for each in loaded:
+        each.set_param({"nthread": settings.model_threads, "device": "cpu"})
+    config = json.loads(loaded[0].save_config())["learner"]
+    objective = config["objective"]["name"]
+    widths = {each.num_features() for each in loaded}
+    if len(widths) > 1:
+        listing = ", ".join(path.name for path in paths)
+        raise ModelLoadError(
+            f"The boosters of an ensemble must take the same features; {listing} take "
+            f"{', '.join(map(str, sorted(widths)))}. SAGEMAKER_INFERENCE_ENSEMBLE=false loads "
+            f"{paths[0].name} alone."
+        )
+    chosen = None
+    if settings.inference_output:
+        classes = int(config["learner_model_param"]["num_class"])
+        chosen = Selection(settings.inference_output, objective, classes, settings.batch)
+    return _Boosted(booster.predictor(loaded, objective), widths.pop(), chosen).model(settings)
 
 
 ENGINE = Engine("xgboost", "xgboost", files, load)
@@ -79,23 +102,23 @@ ENGINE = Engine("xgboost", "xgboost", files, load)
 class _Boosted:
     """The functions of one booster's model."""
 
-    def __init__(self, booster: Any) -> None:
-        self._width = booster.num_features()
-        # A model that stopped early predicts with its best round, not with those after it.
-        best = booster.attr("best_iteration")
-        self._predict = _predictor(booster, (0, int(best) + 1 if best else 0))
-        self._inputs = (Tensor("features", "float32", (None, self._width)),)
+    def __init__(self, predictor: "Predictor", width: int, selection: Selection | None) -> None:
+        self._predict = predictor
+        self._width = width
+        self._selection = selection
+        self._inputs = (Tensor("features", "float32", (None, width)),)
 
     def model(self, settings: Settings) -> Model:
         sample = np.zeros((1, self._width), np.float32)
         axes = self._predict(sample).shape[1:]
+        writes = WRITES if self._selection is None else selection.WRITES
         return Model(
             engine="xgboost",
             decode=self.decode,
             predict=self.predict,
-            encode=encode,
+            encode=encode if self._selection is None else self.encode_selected,
             reads=READS,
-            writes=tensors.preferred(WRITES, settings),
+            writes=tensors.preferred(writes, settings),
             inputs=self._inputs,
             outputs=(Tensor(OUTPUT, "float32", (None, *axes)),),
             sample=sample,
@@ -125,6 +148,11 @@ class _Boosted:
 
     def predict(self, payload: Payload) -> Prediction:
         return Prediction({OUTPUT: self._predict(payload.data)})
+
+    def encode_selected(self, prediction: Prediction, accept: str, _request: Request) -> Response:
+        """The keys that SAGEMAKER_INFERENCE_OUTPUT names."""
+        chosen = cast("Selection", self._selection)
+        return Response(200, chosen.encode(prediction.outputs[OUTPUT], accept), accept)
 
     def _dense(self, table: Sparse) -> NDArray[np.float32]:
         """Absent cells are missing values to a booster, not zeros."""
@@ -162,63 +190,12 @@ def encode(prediction: Prediction, accept: str, _request: Request) -> Response:
 def _is_booster(path: Path) -> bool:
     if path.name == NAME or path.suffix in SUFFIXES:
         return True
-    return path.suffix == ".json" and b'"learner"' in _first_bytes(path)
+    if path.suffix not in (".json", "") or path.name.startswith("."):
+        return False
+    # The container loads files of any name; a booster's begins with the object "learner".
+    return b"learner" in _first_bytes(path)
 
 
 def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(65536)
-
-
-def _booster(path: Path, settings: Settings) -> Any:
-    import xgboost
-
-    content = path.read_bytes()
-    # A pickle, of protocol 2 or later, begins with this byte; no format of the library does.
-    if content.startswith(b"\x80"):
-        return _unpickled(path, content, settings)
-    booster = xgboost.Booster()
-    try:
-        # From memory, since the library goes by the content there and by the name in a file.
-        booster.load_model(bytearray(content))
-    except xgboost.core.XGBoostError as error:
-        raise ModelLoadError(
-            f"{path.name} is damaged or of a format that XGBoost {xgboost.__version__} does not "
-            f"read ({_reason(error)}). It reads the JSON and UBJSON that save_model writes."
-        ) from error
-    return booster
-
-
-def _unpickled(path: Path, content: bytes, settings: Settings) -> Any:
-    import xgboost
-
-    if not settings.allow_pickle:
-        raise ModelLoadError(
-            f"{path.name} is a Python pickle, and loading one runs the code in it. Save the model "
-            f"with its save_model method, or allow pickles with SERVING_ALLOW_PICKLE=true."
-        )
-    try:
-        model = pickle.loads(content)  # noqa: S301 - allowed by the setting
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError) as error:
-        raise ModelLoadError(f"{path.name} cannot be unpickled: {error}.") from error
-    booster = model.get_booster() if hasattr(model, "get_booster") else model
-    if not isinstance(booster, xgboost.Booster):
-        raise ModelLoadError(f"{path.name} is a pickle of {type(model).__name__}, no booster.")
-    return booster
-
-
-def _predictor(booster: Any, trees: tuple[int, int]) -> Any:
-    """A function of dense rows. Linear boosters cannot predict in place and go the longer way."""
-    import xgboost
-
-    from serving.engines.booster import DensePredictor
-
-    if json.loads(booster.save_config())["learner"]["gradient_booster"]["name"] != "gblinear":
-        return DensePredictor(booster, trees)
-    return lambda rows: booster.predict(xgboost.DMatrix(rows), validate_features=False)
-
-
-def _reason(error: BaseException) -> str:
-    """The sentence in a message of the library, which goes on with a stack of C++ frames."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rpartition(": ")[2] if lines else type(error).__name__

@@ -20,8 +20,16 @@ from serving.errors import (
     RequestTimeout,
     ServingError,
 )
-from serving.hosts.http.shared import Shared
+from serving.hosts.http.shared import KnownHead, Shared
 from serving.values import Request
+
+END_OF_HEAD = b"\r\n\r\n"
+
+KNOWN_HEAD = 2048
+"""Longest head that is remembered."""
+
+UNKNOWABLE = {"transfer-encoding", "expect", "upgrade"}
+"""Fields that make more of a head than a description of its body."""
 
 
 class Sink(Protocol):
@@ -52,6 +60,7 @@ class Receiver:
         self._began = 0.0
         self._refused = False
         self._last = False  # no request follows the one that was received
+        self._first_head = b""  # of the bytes being parsed, if a request begins there
         self._in_head = False
         self._head_new = False  # the head began in the bytes being parsed
         self._head_pending = 0  # bytes of an unfinished head, the first ones not counted
@@ -66,6 +75,12 @@ class Receiver:
         if self._refused:
             return
         self.since = time.monotonic()
+        self._first_head = b""
+        if not self.active:
+            data = self._known(data)
+            if not data:
+                return
+            self._first_head = data[: data.find(END_OF_HEAD) + len(END_OF_HEAD)]
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -81,6 +96,34 @@ class Receiver:
             self._head_new = False
             if self._head_pending > self._limits.max_head:
                 self._refuse(self._head_too_large())
+
+    def _known(self, data: bytes) -> bytes:
+        """Receive the requests whose heads were received before; the bytes that are left.
+
+        A client repeats its head byte for byte. One that the parser has accepted need not be
+        parsed again: that is most of what a small request costs outside the model.
+        """
+        heads = self._shared.heads
+        while not self._last and data:
+            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+            known = heads.get(data[:end])
+            if known is None or len(data) < end + known.length:
+                return data
+            body = data[end : end + known.length]
+            deadline = self.since + self._limits.request_timeout
+            request = Request(known.method, known.path, known.headers, body, known.query, deadline)
+            data = data[end + known.length :]
+            self._sink.received(request, current=True, keep_alive=True)
+        return data
+
+    def _remember(self, head: bytes, request: Request) -> None:
+        """Keep a head if nothing but its Content-Length says where the request ends."""
+        headers = request.headers
+        if headers.keys().isdisjoint(UNKNOWABLE):
+            length = int(headers.get("content-length", 0))
+            self._shared.remember(
+                head, KnownHead(request.method, request.path, request.query, headers, length)
+            )
 
     def end(self) -> None:
         """The client sends no more."""
@@ -178,6 +221,9 @@ class Receiver:
             self.since + self._limits.request_timeout,
         )
         current = parser.get_http_version() == "1.1"
+        head, self._first_head = self._first_head, b""
+        if END_OF_HEAD in head[:KNOWN_HEAD] and current and keep_alive:
+            self._remember(head, request)
         self._sink.received(request, current=current, keep_alive=keep_alive)
 
     # Inside.

@@ -1,0 +1,54 @@
+"""Files into boosters, whichever of XGBoost's formats they have."""
+
+import pickle
+from pathlib import Path
+
+import xgboost
+
+from serving.errors import ModelLoadError
+from serving.settings import Settings
+
+
+def read(path: Path, settings: Settings) -> xgboost.Booster:
+    """The booster in a file.
+
+    Raises:
+        ModelLoadError: it is damaged, of a format this version of the library has dropped, or a
+            pickle and pickles are not allowed.
+    """
+    content = path.read_bytes()
+    # A pickle, of protocol 2 or later, begins with this byte; no format of the library does.
+    if content.startswith(b"\x80"):
+        return _unpickled(path, content, settings)
+    booster = xgboost.Booster()
+    try:
+        # From memory, since the library goes by the content there and by the name in a file.
+        booster.load_model(bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        raise ModelLoadError(
+            f"{path.name} is damaged or of a format that XGBoost {xgboost.__version__} does not "
+            f"read ({_reason(error)}). It reads the JSON and UBJSON that save_model writes."
+        ) from error
+    return booster
+
+
+def _unpickled(path: Path, content: bytes, settings: Settings) -> xgboost.Booster:
+    if not settings.allow_pickle:
+        raise ModelLoadError(
+            f"{path.name} is a Python pickle, and loading one runs the code in it. Save the model "
+            f"with its save_model method, or allow pickles with SERVING_ALLOW_PICKLE=true."
+        )
+    try:
+        model = pickle.loads(content)  # noqa: S301 - allowed by the setting
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError) as error:
+        raise ModelLoadError(f"{path.name} cannot be unpickled: {error}.") from error
+    booster = model.get_booster() if hasattr(model, "get_booster") else model
+    if not isinstance(booster, xgboost.Booster):
+        raise ModelLoadError(f"{path.name} is a pickle of {type(model).__name__}, no booster.")
+    return booster
+
+
+def _reason(error: BaseException) -> str:
+    """The sentence in a message of the library, which goes on with a stack of C++ frames."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rpartition(": ")[2] if lines else type(error).__name__
