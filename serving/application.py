@@ -11,17 +11,22 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import orjson
+
 from serving import media, problems
 from serving.batching import Call, Reply
 from serving.errors import Draining, MethodNotAllowed, NotFound
 from serving.lane import Lane
 from serving.model import Model
 from serving.registry import SINGLE, Entry, Registry
-from serving.settings import Settings
+from serving.settings import MIB, Settings
 from serving.values import Payload, Request, Response
 
 INLINE_BODY = 64 * 1024
 """Largest body decoded on the event loop, in bytes; decoding one takes around a millisecond."""
+
+MAX_TRANSFORM_MB = 100
+"""SageMaker's limit for the payloads of a batch transform that are under way together."""
 
 NO_CONTENT = Response(204)
 HEALTHY = Response(200)
@@ -34,10 +39,12 @@ class Application:
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.draining = False
+        self._settings = settings
         self._registry = Registry(settings, loop)
         self._decoders = Lane("decode", loop)
         self._routes: dict[str, dict[str, Handler]] = {
             "/invocations": {"POST": self._invoke},
+            "/execution-parameters": {"GET": self._execution_parameters},
             "/ping": {"GET": self._ping, "HEAD": self._ping},
         }
 
@@ -78,12 +85,24 @@ class Application:
         handler(request, reply)
 
     def _ping(self, _request: Request, reply: Reply) -> None:
-        if self.draining:
-            raise Draining("The server is about to stop.")
-        self._registry.find(SINGLE).use()
+        self._check_draining()
+        self._registry.find(SINGLE).check()
         reply.send(HEALTHY)
 
+    def _execution_parameters(self, _request: Request, reply: Reply) -> None:
+        """What batch transform should do; all that runs at once may have 100 MB together."""
+        settings = self._settings
+        transforms = min(settings.workers, MAX_TRANSFORM_MB)
+        payload = min(settings.max_body // MIB, MAX_TRANSFORM_MB // transforms)
+        parameters = {
+            "MaxConcurrentTransforms": transforms,
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": payload,
+        }
+        reply.send(Response(200, orjson.dumps(parameters), "application/json"))
+
     def _invoke(self, request: Request, reply: Reply) -> None:
+        self._check_draining()
         model, batcher = self._registry.find(SINGLE).use()
         foreign = "decode" in model.foreign
         if not request.body and not foreign:
@@ -100,6 +119,10 @@ class Application:
                 partial(problems.attempt, model.decode, request),
                 partial(self._decoded, call, batcher.submit),
             )
+
+    def _check_draining(self) -> None:
+        if self.draining:
+            raise Draining("The server is about to stop; it finishes what it has begun.")
 
     @staticmethod
     def _decoded(call: Call, submit: Callable[[Call], None], outcome: Payload | Response) -> None:

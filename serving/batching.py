@@ -9,8 +9,8 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol, cast
 
 from serving.errors import DeadlineExceeded, Overloaded
 from serving.lane import Lane
@@ -81,7 +81,21 @@ class Batcher:
         *,
         max_rows: int,
         max_queue: int,
+        patience: float = math.inf,
+        hung: Callable[[], None] = lambda: None,
     ) -> None:
+        """Make the queue.
+
+        Args:
+            model: Predicts.
+            cost: What its predictions cost, which decides where they run.
+            loop: The event loop on which everything here is called.
+            max_rows: Most rows of a batch.
+            max_queue: Most calls waiting for the model's thread.
+            patience: Seconds after which a batch is taken to hang. Its calls are answered when
+                their own time is over; those that wait go on in a new thread.
+            hung: Called when that happens. The old thread cannot be ended, only its process.
+        """
         self._model = model
         self._loop = loop
         self._max_rows = max_rows
@@ -89,8 +103,10 @@ class Batcher:
         self._inline_rows = 0 if model.foreign else min(max_rows, cost.rows_within(INLINE_SECONDS))
         self._turn: list[Call] = []
         self._queue: deque[Call] = deque()
-        self._lane = Lane(f"model-{model.engine}", loop)
-        self._busy = False
+        self._patience = patience
+        self._hung = hung
+        self._lane = self._new_lane()
+        self._watch: asyncio.TimerHandle | None = None  # while the lane is busy
         self._rate = 0.0
 
     def submit(self, call: Call) -> None:
@@ -111,7 +127,7 @@ class Batcher:
         if delay < math.inf:
             call.timer = self._loop.call_later(max(0.0, delay), self._expire, call)
         self._queue.append(call)
-        if not self._busy:
+        if self._watch is None:
             self._start()
 
     def close(self) -> None:
@@ -125,22 +141,36 @@ class Batcher:
             for call, answer in run(self._model, batch):
                 call.finish(answer)
 
+    def _new_lane(self) -> Lane:
+        return Lane(f"model-{self._model.engine}", self._loop)
+
     def _start(self) -> None:
         waiting = [call for call in self._queue if not call.finished and not call.reply.gone]
         batch, rest = _take(waiting, self._max_rows)
         self._queue = deque(rest)
         if batch:
-            self._busy = True
-            started = time.monotonic()
-            self._lane.run(lambda: run(self._model, batch), lambda done: self._done(done, started))
+            lane, started = self._lane, time.monotonic()
+            self._watch = self._loop.call_later(min(self._patience, 1e6), self._give_up)
+            lane.run(lambda: run(self._model, batch), lambda done: self._done(lane, done, started))
 
-    def _done(self, answers: list[tuple[Call, Response]], started: float) -> None:
-        self._busy = False
+    def _done(self, lane: Lane, answers: list[tuple[Call, Response]], started: float) -> None:
+        if lane is self._lane:
+            cast("asyncio.TimerHandle", self._watch).cancel()
+            self._watch = None
         rate = len(answers) / max(1e-6, time.monotonic() - started)
         self._rate = rate if not self._rate else 0.8 * self._rate + 0.2 * rate
         for call, answer in answers:
             call.finish(answer)
-        if self._queue and not self._busy:  # a reply may have brought the next request
+        if self._queue and self._watch is None:  # a reply may have brought the next request
+            self._start()
+
+    def _give_up(self) -> None:
+        """The batch hangs: leave its thread to itself."""
+        self._lane.close()
+        self._lane = self._new_lane()
+        self._watch = None
+        self._hung()
+        if self._queue:
             self._start()
 
     def _expire(self, call: Call) -> None:

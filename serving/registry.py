@@ -27,6 +27,8 @@ class State(Enum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
+    BROKEN = "broken"
+    """It answers still, but its process has to be replaced."""
 
 
 class Entry:
@@ -50,6 +52,11 @@ class Entry:
         self.reason = reason
         self.state = State.FAILED
 
+    def broken(self, reason: str) -> None:
+        """The model answers still, but its process has to be replaced."""
+        self.reason = reason
+        self.state = State.BROKEN
+
     def use(self) -> tuple[Model, Batcher]:
         """The model and its queue.
 
@@ -59,6 +66,11 @@ class Entry:
         if self._loaded is None:
             raise ModelNotReady(self.reason)
         return self._loaded
+
+    def check(self) -> None:
+        """Return if all is well with the model. Raises ModelNotReady with the reason if not."""
+        if self.state is not State.READY:
+            raise ModelNotReady(self.reason)
 
     def close(self) -> None:
         """End the model's thread."""
@@ -75,8 +87,20 @@ class Registry:
         self._entries: dict[str, Entry] = {}
 
     def load(self, name: str, folder: Path, changed: Callable[[Entry], None]) -> Entry:
-        """Begin to load a model directory in a thread; ``changed`` hears of the outcome."""
+        """Begin to load a model directory in a thread; ``changed`` hears of the outcome.
+
+        It is called once more if the model breaks: one of its predictions hangs.
+        """
         entry = self._entries[name] = Entry(name, folder)
+
+        def hung() -> None:
+            entry.broken(
+                f"A prediction of the model did not return within "
+                f"{self._settings.request_timeout:g} s."
+            )
+            log.error("model %s is stuck: %s", name, entry.reason)
+            changed(entry)
+
         started = time.monotonic()
 
         def work() -> None:
@@ -105,6 +129,8 @@ class Registry:
                     self._loop,
                     max_rows=settings.max_batch_rows,
                     max_queue=settings.max_queue,
+                    patience=settings.request_timeout,
+                    hung=hung,
                 )
                 entry.ready(model, batcher)
                 log.info("model %s (%s) ready after %.2f s", name, model.engine, seconds)

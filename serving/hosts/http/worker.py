@@ -75,6 +75,9 @@ class HttpWorker(Worker):
     def _changed(self, board: Board, entry: Entry) -> None:
         if entry.state is State.READY and not self._stop.is_set():
             board.set_phase(self.slot, Phase.READY)
+        elif entry.state is State.BROKEN:
+            log.error("this worker stops, to be replaced: %s", entry.reason)
+            self._stop.set()
 
     async def _tick(self, shared: Shared) -> None:
         while True:
