@@ -6,10 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.errors import NotAcceptable
 from serving.media import MediaType
 
 Outputs = Mapping[str, NDArray[Any]]
 """Named arrays, the first axis of each being the rows."""
+
+
+MAX_COLUMNS = 2**31 - 1
+"""Most columns a sparse table may have: XGBoost counts them in 31 bits."""
 
 
 class Sparse(NamedTuple):
@@ -24,7 +29,7 @@ class Sparse(NamedTuple):
     indices: NDArray[np.int64]
     values: NDArray[np.float32]
     columns: int
-    """Highest column index + 1."""
+    """Highest column index + 1, or the width that the client declared, if that is larger."""
 
     @property
     def rows(self) -> int:
@@ -46,3 +51,19 @@ class Codec(NamedTuple):
     """
     encode: Callable[[Outputs], bytes]
     """Outputs to a body. Raises NotAcceptable where the format cannot carry them."""
+
+
+def row_count(outputs: Outputs, media_type: str) -> int:
+    """Number of rows, which must be that of every output; an array without axes is one row.
+
+    Raises:
+        NotAcceptable: the outputs differ, so ``media_type`` cannot write them row by row.
+    """
+    counts = {name: len(values) if values.ndim else 1 for name, values in outputs.items()}
+    if len(set(counts.values())) > 1:
+        raise NotAcceptable(
+            f"{media_type} writes outputs row by row, but they differ in their number of rows: "
+            f"{', '.join(f'{name} has {count}' for name, count in counts.items())}. "
+            "application/json can carry them."
+        )
+    return next(iter(counts.values()), 0)
