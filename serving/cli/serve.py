@@ -3,7 +3,7 @@
 import argparse
 import logging
 
-from serving import logs
+from serving import logs, requirements
 from serving.cli.common import (
     Environment,
     add_settings,
@@ -31,10 +31,12 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
     Raises:
         SettingError: a setting is not allowed.
         ArchiveError: there is no model, or it is refused.
+        ModelLoadError: its requirements cannot be installed.
     """
     settings = read_settings(options, environment)
     logs.configure(settings.log_level)
     folder = model_folder(settings.model_source, settings)
+    requirements.install(folder, settings.cache)
     log.info("serving %s on %s:%d", folder, settings.bind, settings.port)
     server.run(settings, folder)
     return 0

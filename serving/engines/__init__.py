@@ -1,7 +1,9 @@
 """From a model directory to a Model: recognise its engine, load it, let its script override."""
 
+import sys
 from pathlib import Path
 
+from serving import requirements
 from serving.engines import onnx, script, torch, xgboost
 from serving.engines.base import Engine
 from serving.errors import ModelLoadError
@@ -24,10 +26,13 @@ def load(folder: Path, settings: Settings) -> Model:
     """
     if not folder.is_dir():
         raise ModelLoadError(f"There is no model directory {folder}.")
+    site = requirements.site(folder, settings.cache)
+    if site and str(site) not in sys.path:
+        sys.path.insert(0, str(site))
     program = script.find(folder, settings)
     hooks = script.load(program, folder) if program else None
     if hooks and hooks.loads_itself:
-        return script.override(None, hooks, folder)
+        return script.override(None, hooks, folder, settings)
     engine, files = recognise(folder, settings)
     try:
         model = engine.load(files, settings)
@@ -36,7 +41,7 @@ def load(folder: Path, settings: Settings) -> Model:
             f"{files[0].name} needs the {engine.name} engine, which is not installed ({error}); "
             f"install it with: pip install 'hybrid-serving[{engine.extra}]'."
         ) from error
-    return script.override(model, hooks, folder) if hooks else model
+    return script.override(model, hooks, folder, settings) if hooks else model
 
 
 def recognise(folder: Path, settings: Settings) -> tuple[Engine, list[Path]]:

@@ -1,0 +1,135 @@
+"""A model's own requirements, with wheels made here: nothing is fetched."""
+
+import base64
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from serving import requirements
+from serving.errors import ModelLoadError
+
+
+def make_wheel(folder: Path, name: str, version: str, *, needs: tuple[str, ...] = ()) -> Path:
+    """A wheel of one module that knows its version."""
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += "".join(f"Requires-Dist: {need}\n" for need in needs)
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"VERSION = {version!r}\n",
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+    }
+    record = ""
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        record += f"{path},sha256={digest.rstrip('=')},{len(text)}\n"
+    files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return wheel
+
+
+def make_model(folder: Path, text: str) -> Path:
+    (folder / "code").mkdir(parents=True)
+    (folder / "code" / "requirements.txt").write_text(text)
+    return folder
+
+
+def version_in(site: Path, module: str) -> str:
+    """The version of a module as a process with that folder on its path sees it."""
+    program = f"import sys; sys.path.insert(0, {str(site)!r}); import {module}; "
+    command = [sys.executable, "-c", program + f"print({module}.VERSION)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_model_without_requirements_has_no_folder_for_them(tmp_path: Path) -> None:
+    assert requirements.site(tmp_path, tmp_path / "cache") is None
+    requirements.install(tmp_path, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_requirements_and_what_they_need_come_from_the_wheels_in_the_archive(
+    tmp_path: Path,
+) -> None:
+    model = make_model(tmp_path / "model", "first_of_two\n")
+    make_wheel(model / "code/requirements", "first_of_two", "1.0", needs=("second_of_two>=2",))
+    make_wheel(model / "code/requirements", "second_of_two", "2.5")
+
+    requirements.install(model, tmp_path / "cache")
+
+    site = requirements.site(model, tmp_path / "cache")
+    assert site is not None
+    assert version_in(site, "first_of_two") == "1.0"
+    assert version_in(site, "second_of_two") == "2.5"
+
+
+def test_what_is_installed_already_is_not_installed_again(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model", "numpy\nonly_here\n")
+    make_wheel(model / "code/requirements", "only_here", "1.0")
+
+    requirements.install(model, tmp_path / "cache")
+
+    site = requirements.site(model, tmp_path / "cache")
+    assert site is not None
+    assert (site / "only_here.py").exists()
+    assert not (site / "numpy").exists()
+
+
+def test_two_models_keep_different_versions_of_one_package(tmp_path: Path) -> None:
+    versions = ("1.0", "2.0")
+    sites = []
+    for version in versions:
+        model = make_model(tmp_path / version, f"versioned=={version}\n")
+        make_wheel(model / "code/requirements", "versioned", version)
+        requirements.install(model, tmp_path / "cache")
+        sites.append(requirements.site(model, tmp_path / "cache"))
+    assert [version_in(site, "versioned") for site in sites if site] == list(versions)
+
+
+def test_an_installation_that_is_complete_is_used_again(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model", "kept\n")
+    make_wheel(model / "code/requirements", "kept", "1.0")
+    requirements.install(model, tmp_path / "cache")
+    site = requirements.site(model, tmp_path / "cache")
+    assert site is not None
+    (site / "kept.py").write_text("VERSION = 'untouched'\n")
+
+    requirements.install(model, tmp_path / "cache")
+
+    assert version_in(site, "kept") == "untouched"
+
+
+def test_changed_requirements_are_installed_elsewhere(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model", "kept\n")
+    before = requirements.site(model, tmp_path / "cache")
+    (model / "code" / "requirements.txt").write_text("kept>=1\n")
+    assert requirements.site(model, tmp_path / "cache") != before
+
+
+def test_a_requirement_that_cannot_be_met_is_named_in_one_line(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model", "no_such_package==1\n")
+    make_wheel(model / "code/requirements", "another", "1.0")
+    with pytest.raises(ModelLoadError) as caught:
+        requirements.install(model, tmp_path / "cache")
+    assert "no_such_package==1" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_installation_is_tried_again(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model", "late\n")
+    make_wheel(model / "code/requirements", "another", "1.0")
+    with pytest.raises(ModelLoadError):
+        requirements.install(model, tmp_path / "cache")
+    make_wheel(model / "code/requirements", "late", "1.0")
+    requirements.install(model, tmp_path / "cache")
+    site = requirements.site(model, tmp_path / "cache")
+    assert site is not None
+    assert version_in(site, "late") == "1.0"
