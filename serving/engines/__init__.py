@@ -1,9 +1,10 @@
 """From a model directory to a Model: recognise its engine, load it, let its script override."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from serving import requirements
+from serving import compat, requirements
 from serving.engines import onnx, script, torch, xgboost
 from serving.engines.base import Engine
 from serving.errors import ModelLoadError
@@ -26,22 +27,30 @@ def load(folder: Path, settings: Settings) -> Model:
     """
     if not folder.is_dir():
         raise ModelLoadError(f"There is no model directory {folder}.")
-    site = requirements.site(folder, settings.cache)
-    if site and str(site) not in sys.path:
-        sys.path.insert(0, str(site))
     program = script.find(folder, settings)
+    if program:
+        _extend_path(requirements.site(folder, settings.cache))
     hooks = script.load(program, folder) if program else None
     if hooks and hooks.loads_itself:
         return script.override(None, hooks, folder, settings)
     engine, files = recognise(folder, settings)
     try:
-        model = engine.load(files, settings)
+        answers = hooks and hooks.answers_itself
+        model = engine.load(files, replace(settings, default_accept="") if answers else settings)
     except ImportError as error:
         raise ModelLoadError(
             f"{files[0].name} needs the {engine.name} engine, which is not installed ({error}); "
             f"install it with: pip install 'hybrid-serving[{engine.extra}]'."
         ) from error
     return script.override(model, hooks, folder, settings) if hooks else model
+
+
+def _extend_path(site: Path | None) -> None:
+    """Let scripts import their requirements first, and stand-ins for AWS's toolkits last."""
+    if site and str(site) not in sys.path:
+        sys.path.insert(0, str(site))
+    if str(compat.FOLDER) not in sys.path:
+        sys.path.append(str(compat.FOLDER))
 
 
 def recognise(folder: Path, settings: Settings) -> tuple[Engine, list[Path]]:

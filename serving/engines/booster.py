@@ -9,13 +9,18 @@ row of 30 features and 100 trees of depth 6, and 115 against 421 for 32 rows.
 
 import ctypes
 import json
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 from xgboost.libpath import find_lib_path
+
+from serving.engines.boosters import reason
+from serving.errors import BadRequest
 
 Predictor = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Takes rows of shape (rows, features), NaN where a value is missing; returns predictions of shape
@@ -56,8 +61,15 @@ def _single(booster: xgboost.Booster) -> Predictor:
     learner = json.loads(booster.save_config())["learner"]
     if learner["gradient_booster"]["name"] != "gblinear":
         return DensePredictor(booster, rounds)
-    # Linear boosters cannot predict in place.
-    return lambda rows: booster.predict(xgboost.DMatrix(rows), validate_features=False)
+    return partial(_predict_linear, booster)
+
+
+def _predict_linear(booster: xgboost.Booster, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Linear boosters cannot predict in place; a DMatrix, unlike that, takes no infinity."""
+    try:
+        return booster.predict(xgboost.DMatrix(rows), validate_features=False)
+    except xgboost.core.XGBoostError as error:
+        raise BadRequest(f"Unable to evaluate payload provided: {reason(error)}") from error
 
 
 def _majority(votes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,5 +125,7 @@ class DensePredictor:
         ):
             raise xgboost.core.XGBoostError(_LAST_ERROR().decode())
         lengths = tuple(shape[axis] for axis in range(axes.value))
-        # The memory is the library's, one piece for each thread, until the next call.
-        return np.ctypeslib.as_array(values, lengths).copy()
+        # The memory is the library's, one piece for each thread, until the next call. NumPy's
+        # as_array would make, and keep, a type for each number of rows there ever is.
+        content = ctypes.string_at(values, math.prod(lengths) * 4)
+        return np.frombuffer(content, np.float32).reshape(lengths)

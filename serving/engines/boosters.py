@@ -5,6 +5,7 @@ from pathlib import Path
 
 import xgboost
 
+from serving.engines import ubjson
 from serving.errors import ModelLoadError
 from serving.settings import Settings
 
@@ -22,12 +23,14 @@ def read(path: Path, settings: Settings) -> xgboost.Booster:
         return _unpickled(path, content, settings)
     booster = xgboost.Booster()
     try:
+        if not content or content.startswith(b"{L"):
+            ubjson.check(content)  # the library does not survive a file that was cut
         # From memory, since the library goes by the content there and by the name in a file.
         booster.load_model(bytearray(content))
-    except xgboost.core.XGBoostError as error:
+    except ValueError as error:  # XGBoostError, or UnicodeDecodeError where it quotes the file
         raise ModelLoadError(
             f"{path.name} is damaged or of a format that XGBoost {xgboost.__version__} does not "
-            f"read ({_reason(error)}). It reads the JSON and UBJSON that save_model writes."
+            f"read ({reason(error)}). It reads the JSON and UBJSON that save_model writes."
         ) from error
     return booster
 
@@ -48,7 +51,7 @@ def _unpickled(path: Path, content: bytes, settings: Settings) -> xgboost.Booste
     return booster
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The sentence in a message of the library, which goes on with a stack of C++ frames."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rpartition(": ")[2] if lines else type(error).__name__

@@ -6,7 +6,7 @@ need no change. JSON requests, which it refuses, are read as well.
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import orjson
@@ -16,7 +16,7 @@ from serving import media
 from serving.codecs import BY_NAME, Sparse, find
 from serving.engines import selection, tensors
 from serving.engines.base import Engine
-from serving.engines.fitting import MAX_DENSE
+from serving.engines.fitting import MAX_DENSE, fit
 from serving.engines.selection import Selection
 from serving.errors import (
     BadRequest,
@@ -25,11 +25,13 @@ from serving.errors import (
     PayloadTooLarge,
     UnsupportedMediaType,
 )
-from serving.model import Model, Tensor
+from serving.model import Model, Native, Tensor
 from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
 
 if TYPE_CHECKING:
+    from xgboost import Booster, DMatrix
+
     from serving.engines.booster import Predictor
 
 NAME = "xgboost-model"
@@ -73,27 +75,37 @@ def load(found: list[Path], settings: Settings) -> Model:
     Raises:
         ModelLoadError: a file cannot be loaded, or the boosters of an ensemble do not match.
     """
-    from serving.engines import booster, boosters
+    from serving.engines import boosters
 
     paths = found if settings.ensemble else found[:1]
-    loaded = [boosters.read(path, settings) for path in paths]
+    return of_boosters([boosters.read(path, settings) for path in paths], settings)
+
+
+def of_boosters(loaded: list["Booster"], settings: Settings) -> Model:
+    """A Model of a booster, or of an ensemble of several.
+
+    Raises:
+        ModelLoadError: the boosters of an ensemble do not match.
+    """
+    from serving.engines.booster import predictor
+
     for each in loaded:
         each.set_param({"nthread": settings.model_threads, "device": "cpu"})
     config = json.loads(loaded[0].save_config())["learner"]
     objective = config["objective"]["name"]
     widths = {each.num_features() for each in loaded}
     if len(widths) > 1:
-        listing = ", ".join(path.name for path in paths)
         raise ModelLoadError(
-            f"The boosters of an ensemble must take the same features; {listing} take "
-            f"{', '.join(map(str, sorted(widths)))}. SAGEMAKER_INFERENCE_ENSEMBLE=false loads "
-            f"{paths[0].name} alone."
+            f"The boosters of an ensemble must take the same features; these take "
+            f"{', '.join(map(str, sorted(widths)))}. SAGEMAKER_INFERENCE_ENSEMBLE=false loads the "
+            f"first alone."
         )
     chosen = None
     if settings.inference_output:
         classes = int(config["learner_model_param"]["num_class"])
         chosen = Selection(settings.inference_output, objective, classes, settings.batch)
-    return _Boosted(booster.predictor(loaded, objective), widths.pop(), chosen).model(settings)
+    boosted = _Boosted(predictor(loaded, objective), widths.pop(), chosen)
+    return boosted.model(loaded[0], settings)
 
 
 ENGINE = Engine("xgboost", "xgboost", files, load)
@@ -108,7 +120,8 @@ class _Boosted:
         self._selection = selection
         self._inputs = (Tensor("features", "float32", (None, width)),)
 
-    def model(self, settings: Settings) -> Model:
+    def model(self, booster: "Booster", settings: Settings) -> Model:
+        """The model; ``booster`` is what a script's predict_fn gets."""
         sample = np.zeros((1, self._width), np.float32)
         axes = self._predict(sample).shape[1:]
         writes = WRITES if self._selection is None else selection.WRITES
@@ -123,6 +136,12 @@ class _Boosted:
             outputs=(Tensor(OUTPUT, "float32", (None, *axes)),),
             sample=sample,
             merge_key=STACKABLE,
+            native=Native(
+                model=booster,
+                payload=self._payload,
+                argument=_matrix,
+                result=lambda outputs: outputs[OUTPUT],
+            ),
         )
 
     def decode(self, request: Request) -> Payload:
@@ -140,11 +159,23 @@ class _Boosted:
             value = self._dense(value)
         elif not isinstance(value, np.ndarray):
             value = tensors.assign(value, codec, self._inputs)[self._inputs[0].name]
-        if value.ndim == 1:
-            value = value[np.newaxis]
+        if value.ndim < 2:
+            value = np.atleast_2d(value)
         if value.ndim != 2 or value.shape[1] != self._width:
-            raise self._misfit(value.shape[-1])
+            raise self._misfit(value.shape[1] if value.ndim == 2 else f"the shape {value.shape}")
+        if value.dtype.char != "f":
+            value = fit(value, self._inputs[0])
         return Payload(value, len(value), STACKABLE)
+
+    def _payload(self, value: Any) -> Payload:
+        """What an input_fn returned: rows, or a DMatrix as the container's own scripts make."""
+        rows = value.get_data() if hasattr(value, "get_data") else value
+        if hasattr(rows, "tocoo"):  # sparse: absent cells are missing values
+            entries = rows.tocoo()
+            rows = np.full(rows.shape, np.nan, np.float32)
+            rows[entries.row, entries.col] = entries.data
+        rows = fit(rows, self._inputs[0], record=True)
+        return Payload(rows, len(rows), STACKABLE)
 
     def predict(self, payload: Payload) -> Prediction:
         return Prediction({OUTPUT: self._predict(payload.data)})
@@ -167,10 +198,10 @@ class _Boosted:
         rows[np.repeat(np.arange(table.rows), np.diff(table.indptr)), table.indices] = table.values
         return rows
 
-    def _misfit(self, columns: int) -> BadRequest:
+    def _misfit(self, found: int | str) -> BadRequest:
         return BadRequest(
             f"Unable to evaluate payload provided: the model takes {self._width} features a row, "
-            f"the payload has {columns}."
+            f"the payload has {found}."
         )
 
 
@@ -185,6 +216,12 @@ def encode(prediction: Prediction, accept: str, _request: Request) -> Response:
     else:
         body = BY_NAME[accept].encode(prediction.outputs)
     return Response(200, body, accept)
+
+
+def _matrix(rows: NDArray[np.float32]) -> "DMatrix":
+    import xgboost
+
+    return xgboost.DMatrix(rows)
 
 
 def _is_booster(path: Path) -> bool:

@@ -1,0 +1,25 @@
+"""The toolkit's default functions, which scripts subclass or call."""
+
+from typing import Any
+
+from . import decoder, encoder
+
+
+class DefaultInferenceHandler:
+    """Default functions of a script."""
+
+    def default_model_fn(self, model_dir: str, context: Any = None) -> Any:
+        """There is none: what a model is, its script has to say."""
+        raise TypeError(f"A script needs a model_fn to load the model in {model_dir}.")
+
+    def default_input_fn(self, input_data: Any, content_type: str, context: Any = None) -> Any:
+        """The array in the body."""
+        return decoder.decode(input_data, content_type)
+
+    def default_predict_fn(self, data: Any, model: Any, context: Any = None) -> Any:
+        """There is none: what a prediction is, its script has to say."""
+        raise TypeError(f"A script needs a predict_fn to call a {type(model).__name__}.")
+
+    def default_output_fn(self, prediction: Any, accept: str, context: Any = None) -> bytes:
+        """The body with the array."""
+        return encoder.encode(prediction, accept)

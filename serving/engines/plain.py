@@ -1,0 +1,147 @@
+"""The defaults for a script's model of no known engine: arrays in, whatever it answers out.
+
+They are those of SageMaker's inference toolkit: JSON, CSV and npy become one NumPy array, and JSON
+is written of anything that has a form in it.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from serving import media
+from serving.codecs import BY_NAME, csv, find, json, npy
+from serving.engines import tensors
+from serving.engines.function import failure
+from serving.errors import ModelLoadError, NotAcceptable
+from serving.model import Model, Native
+from serving.problems import catch
+from serving.settings import Settings
+from serving.values import Payload, Prediction, Request, Response
+
+READS = ("application/json", "text/csv", "application/jsonlines", "application/x-npy")
+
+
+def model(loaded: Any, settings: Settings, *, predicts: bool) -> Model:
+    """A Model of what a script's ``model_fn`` returned.
+
+    Args:
+        loaded: A PyTorch module, an XGBoost booster, an object with a ``predict`` method, or
+            something to call.
+        settings: The default media type of answers.
+        predicts: Whether it must predict; else the script has a function for that.
+
+    Raises:
+        ModelLoadError: nobody knows how to predict with it.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(loaded, torch.nn.Module):
+        from serving.engines import torch_formats
+
+        return torch_formats.of_module(
+            torch_formats.prepared(loaded) if predicts else loaded, settings
+        )
+    xgboost = sys.modules.get("xgboost")
+    if xgboost is not None and isinstance(loaded, xgboost.Booster):
+        from serving.engines.xgboost import of_boosters
+
+        return of_boosters([loaded], settings)
+    predict = getattr(loaded, "predict", None) or loaded
+    if predicts and not callable(predict):
+        raise ModelLoadError(
+            f"model_fn returned {type(loaded).__name__}, which has no predict method and cannot be "
+            "called; the script needs a predict_fn."
+        )
+
+    def run(payload: Payload) -> Prediction:
+        result = catch(predict, payload.data)
+        if isinstance(result, BaseException):
+            raise failure("The model", result) from result
+        return Prediction(result)
+
+    return Model(
+        engine="script",
+        decode=decode,
+        predict=run,
+        encode=encode,
+        reads=READS,
+        writes=tensors.writes(settings),
+        foreign=frozenset({"predict"}),
+        native=Native(
+            model=loaded,
+            payload=Payload,
+            argument=lambda data: data,
+            result=lambda result: result,
+        ),
+    )
+
+
+def decode(request: Request) -> Payload:
+    """The request's body as one array, or as the JSON it is where that is no array.
+
+    Integers become int64, other numbers float64, and ``{"instances": ...}`` or ``{"inputs": ...}``
+    stands for what it holds.
+
+    Raises:
+        UnsupportedMediaType: the Content-Type is none of READS.
+        DecodeError: the body is malformed.
+    """
+    content_type = media.parse(request.headers.get("content-type") or tensors.DEFAULT_CONTENT_TYPE)
+    codec = find(content_type, READS)
+    if codec is csv.CODEC:
+        value: Any = csv.decode(request.body, content_type, np.dtype(np.float64))
+    elif codec is npy.CODEC:
+        value = npy.decode(request.body, content_type)
+    else:
+        value = _array(codec.decode(request.body, content_type))
+    return Payload(value, len(value) if isinstance(value, np.ndarray) and value.ndim else 1)
+
+
+def encode(prediction: Prediction, accept: str, _request: Request) -> Response:
+    """A result of any kind as a response.
+
+    Raises:
+        NotAcceptable: the media type cannot carry it.
+    """
+    result = _without_tensors(prediction.outputs)
+    if accept == "application/json":
+        return Response(200, json.dumps(result), accept)
+    named = result if isinstance(result, Mapping) else {"output_0": result}
+    try:
+        outputs = {str(name): np.asarray(value) for name, value in named.items()}
+    except ValueError as error:
+        raise NotAcceptable(f"The answer cannot be written as {accept}: {error}.") from error
+    return Response(200, BY_NAME[accept].encode(outputs), accept)
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) == 1:
+        form, inner = next(iter(value.items()))
+        value = inner if form in ("instances", "inputs") else value
+    if not isinstance(value, list):
+        return value
+    # As objects first: NumPy would give each text the space of the longest.
+    objects = np.asarray(value, dtype=object)
+    kinds = set(map(type, objects.ravel().tolist()))
+    if kinds == {str}:
+        return objects
+    try:
+        if kinds <= {int, bool}:
+            return objects.astype(np.int64)
+        return objects.astype(np.float64) if kinds <= {int, bool, float} else value
+    except OverflowError:
+        return objects.astype(np.float64)
+
+
+def _without_tensors(value: Any) -> Any:
+    """The value with arrays in place of PyTorch's tensors, and lists in place of tuples."""
+    if isinstance(value, Mapping):
+        return {key: _without_tensors(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_tensors(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value
+    if hasattr(value, "detach"):
+        return value.detach().cpu().numpy()
+    return value.tolist() if hasattr(value, "tolist") else value
