@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# The one door to everything that is done with this project; `./build.sh help` lists it.
+set -euo pipefail
+
+readonly CALLER=$PWD # paths on the command line are relative to it
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source containers/engine.sh
+
+readonly VENV_EXTRAS=xgboost,onnx,torch,examples,benchmarks,dev
+# Where PyTorch publishes its CPU builds; empty where pip's own index has them.
+readonly TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "build.sh: $*"; exit 1; }
+from_caller() { (cd "$CALLER" && [ -e "$1" ] && realpath -- "$1") || die "there is no $1"; }
+
+## help                      this list
+command_help() {
+    echo 'usage: ./build.sh COMMAND [ARGUMENTS]'
+    sed -n 's/^## /  /p' build.sh containers/engine.sh
+}
+
+## venv                      makes .venv with everything; serve and serving lie in .venv/bin
+command_venv() {
+    local python stamp
+    python=$(find_python)
+    stamp=$({ cat constraints.txt pyproject.toml && "$python" --version && echo "$VENV_EXTRAS"; } | cksum)
+    if [ "$(cat .venv/.stamp 2>/dev/null)" = "$stamp" ]; then return; fi
+    say 'Making .venv: a few minutes the first time.'
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    pip_install --upgrade pip
+    pip_install --build-constraint constraints.txt --editable ".[$VENV_EXTRAS]"
+    echo "$stamp" >.venv/.stamp
+}
+
+## demo [--once]             trains, packs and serves the examples, asks them, and keeps serving
+command_demo() {
+    command_venv
+    exec .venv/bin/python inference_scripts/demo.py "$@"
+}
+
+## test [PYTEST ARGUMENTS]   lint, then every test, the container tests last; or what pytest is told
+command_test() {
+    command_venv
+    if [ $# -gt 0 ]; then
+        find_engine || true
+        exec .venv/bin/pytest "$@"
+    fi
+    command_lint
+    .venv/bin/pytest -m 'not container'
+    if [ "${CI:-}" = true ]; then start_engine; fi
+    if find_engine; then
+        command_cpu
+        .venv/bin/pytest -m container tests/containers
+    else
+        say 'The container tests are left out: no Docker engine that builds images answers here.'
+    fi
+}
+
+## lint                      ruff, mypy, hadolint, shellcheck
+command_lint() {
+    command_venv
+    .venv/bin/ruff check
+    .venv/bin/ruff format --check
+    .venv/bin/mypy
+    .venv/bin/hadolint containers/*/Dockerfile
+    .venv/bin/shellcheck build.sh containers/*.sh
+}
+
+## lock                      renews constraints.txt, the versions that .venv and the images get
+command_lock() {
+    local python torch
+    python=$(find_python)
+    torch=$(torch_wheel)
+    rm -rf build/lock && "$python" -m venv build/lock
+    build/lock/bin/pip install --quiet --upgrade pip
+    # With a wheel of torch at hand the lock follows it, not a newer release with CUDA.
+    torch=${torch:+$(basename "$torch" | sed 's/torch-\([^-+]*\).*/torch==\1/')}
+    # shellcheck disable=SC2046 # none or two words
+    build/lock/bin/pip install --dry-run --ignore-installed --report build/lock/report.json \
+        $(torch_index) ".[aws,benchmarks,dev,examples,lambda,mms,onnx,torch,xgboost]" hatchling pip ${torch:+"$torch"}
+    build/lock/bin/python - >build/lock/constraints.txt <<'PYTHON'
+import json
+
+print("# Written by ./build.sh lock.")
+packages = (item["metadata"] for item in json.load(open("build/lock/report.json"))["install"])
+versions = {package["name"].lower().replace("_", "-"): package["version"] for package in packages}
+del versions["hybrid-serving"]
+for name, version in sorted(versions.items()):
+    print(f"{name}=={version.partition('+')[0]}")
+PYTHON
+    mv build/lock/constraints.txt constraints.txt
+}
+
+# Prints the Python to make environments with. 3.11 comes first: the images have it.
+find_python() {
+    local python without_venv=
+    for python in python3.11 python3 python3.12 python3.13; do
+        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        if "$python" -c 'import ensurepip, venv' 2>/dev/null; then echo "$python" && return; fi
+        without_venv=$python
+    done
+    [ -z "$without_venv" ] ||
+        die "$without_venv has no venv module: on Debian and Ubuntu, apt-get install $without_venv-venv"
+    die 'Python 3.11 or newer is needed, and none is on the PATH.'
+}
+
+# Prints what pip on this machine has been told for an option, by a variable or a file.
+pip_setting() {
+    { python3 -m pip config list 2>/dev/null || true; } | sed -n "/\.$1=/{s/^[^=]*='\(.*\)'\$/\1/p;q;}"
+}
+
+# Prints the wheel of torch that pip finds on this machine's disk, if there is one for Python 3.11.
+torch_wheel() {
+    local folder
+    for folder in $(pip_setting find-links); do
+        find "$folder" -maxdepth 1 -name 'torch-*-cp311-*.whl' 2>/dev/null || true
+    done | sort | tail -n 1
+}
+
+# Prints pip's options for PyTorch's own index, unless there is a wheel of it.
+torch_index() {
+    [ -n "$(torch_wheel)" ] || [ -z "$TORCH_INDEX_URL" ] || echo "--extra-index-url $TORCH_INDEX_URL"
+}
+
+# pip shows its progress at a terminal, and elsewhere only what went wrong.
+pip_install() {
+    [ -t 1 ] || set -- --quiet "$@"
+    # shellcheck disable=SC2046 # none or two words
+    .venv/bin/python -m pip install --constraint constraints.txt $(torch_index) "$@"
+}
+
+case "${1:-help}" in
+    help | venv | demo | test | lint | lock | base | cpu | run)
+        "command_${1:-help}" "${@:2}" ;;
+    -h | --help) command_help ;;
+    *) command_help >&2; exit 2 ;;
+esac

@@ -1,0 +1,65 @@
+"""build.sh tells what it can do, and in one line what it lacks."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ["help", "venv", "demo", "test", "lint", "lock", "base", "cpu", "run"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run build.sh where no engine answers."""
+    return subprocess.run(
+        [ROOT / "build.sh", *arguments],
+        env=os.environ | {"DOCKER_HOST": "unix:///nowhere/docker.sock"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("help",), ("--help",)])
+def test_help_has_a_line_for_every_command(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 0
+    told = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert [word for word in told if word in COMMANDS] == COMMANDS
+
+
+def test_an_unknown_command_gets_the_help_and_status_2() -> None:
+    done = run("deploy")
+    assert done.returncode == 2
+    assert done.stderr == run("help").stdout
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [("base",), ("cpu",), ("run", ".")])
+def test_what_needs_an_engine_says_so_in_one_line(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"'{arguments[0]}' needs a Docker engine" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("cpu", "--only", "xgboost,keras"), "'keras'"),
+        (("cpu", "--ca", "nowhere.pem"), "there is no nowhere.pem"),
+        (("cpu", "--fast"), "no option --fast"),
+        (("cpu", "--ca"), "--ca needs a value"),
+        (("base", "--mirror"), "--mirror needs a value"),
+        (("run",), "needs the folder of a model"),
+        (("run", "build.sh"), "is no folder"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: tuple[str, ...], complaint: str) -> None:
+    done = subprocess.run(
+        ["./build.sh", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == 1
