@@ -7,7 +7,7 @@ import traceback
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from serving.errors import (
     ServingError,
 )
 from serving.problems import catch
+from serving.streaming import Stream
 
 ARGUMENTS = {
     "pre_model_fn": ("model_dir",),
@@ -105,24 +106,25 @@ def failure(name: str, error: BaseException) -> ServingError:
     return PredictionError(f"{name} failed: {describe(error)}")
 
 
-def content(name: str, body: Any) -> bytes:
-    """The bytes of a body that a script's function returned; those of a generator are joined.
+def body(name: str, value: Any) -> bytes | Stream:
+    """The body that a script's function returned; a generator's is made while it is sent.
 
     Raises:
         PredictionError: it is neither text nor bytes nor a generator of such.
     """
-    if isinstance(body, Iterator | AsyncIterator):
-        parts = catch(_drain, body)
-        if isinstance(parts, BaseException):
-            raise failure(name, parts) from parts
-        return b"".join(content(name, part) for part in parts)
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
+    if isinstance(value, Iterator | AsyncIterator):
+        return Stream(value, partial(_content, name), partial(failure, name))
+    return _content(name, value)
+
+
+def _content(name: str, value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
     raise PredictionError(
-        f"{name} returned {type(body).__name__}; it must return text or bytes, or a pair of these "
-        "and a content type."
+        f"{name} returned {type(value).__name__}; it must return text or bytes, a generator of "
+        "such, or a pair of one of these and a content type."
     )
 
 
@@ -145,17 +147,6 @@ def where(error: BaseException, folder: Path) -> str:
 def _with_status(name: str, status: int) -> type[ServingError]:
     """An error class of that status, named as the script's own: the response gives its name."""
     return type(name, (RequestError if status < 500 else PredictionError,), {"status": status})
-
-
-def _drain(chunks: Any) -> list[Any]:
-    if isinstance(chunks, Iterator):
-        return list(chunks)
-
-    async def collect() -> list[Any]:
-        return [chunk async for chunk in chunks]
-
-    parts: list[Any] = _finish(collect())
-    return parts
 
 
 def _finish(awaitable: Awaitable[Any]) -> Any:

@@ -1,5 +1,6 @@
 """ONNX models, run by ONNX Runtime."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,7 @@ def load(paths: list[Path], settings: Settings) -> Model:
             f"There are several ONNX files, {', '.join(path.name for path in paths)}; name the one "
             "to serve model.onnx."
         )
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its wheels report unless told not to
     import onnxruntime  # type: ignore[import-untyped]
 
     session = _open(onnxruntime, paths[0], settings)

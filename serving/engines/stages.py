@@ -11,7 +11,7 @@ from serving import media
 from serving.codecs.text import to_text
 from serving.engines import plain, tensors
 from serving.engines.context import Context
-from serving.engines.function import Function, content
+from serving.engines.function import Function, body
 from serving.model import Model, Native
 from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
@@ -176,6 +176,6 @@ def _accept(accept: str, default: str) -> str:
 
 def _response(function: Function, answer: Any, accept: str, context: Context) -> Response:
     """What ``output_fn`` or ``transform_fn`` returned, a body or a pair of it and its type."""
-    body, content_type = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
-    response = context.apply(Response(200, content(function.name, body), accept))
+    value, content_type = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
+    response = context.apply(Response(200, body(function.name, value), accept))
     return response._replace(content_type=str(content_type)) if content_type else response
