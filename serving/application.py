@@ -7,20 +7,25 @@ slow one. A callback costs a fraction of what a task or a future would for every
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import orjson
 
-from serving import media, problems
-from serving.batching import Call, Reply
+from serving import media, metrics, problems
+from serving.call import Call, Reply
 from serving.errors import Draining, MethodNotAllowed, NotFound
 from serving.lane import Lane
+from serving.machine import resident_bytes
+from serving.metrics import Metrics
 from serving.model import Model
 from serving.registry import SINGLE, Entry, Registry
 from serving.settings import MIB, Settings
 from serving.values import Payload, Request, Response
+
+INVOCATIONS = "/invocations"
 
 INLINE_BODY = 64 * 1024
 """Largest body decoded on the event loop, in bytes; decoding one takes around a millisecond."""
@@ -34,17 +39,30 @@ HEALTHY = Response(200)
 Handler = Callable[[Request, Reply], None]
 
 
+def _own_exposition(counts: Metrics) -> bytes:
+    return metrics.exposition([counts.snapshot(resident_bytes())])
+
+
 class Application:
     """Routes, negotiates, and turns errors into responses."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        exposition: Callable[[Metrics], bytes] = _own_exposition,
+    ) -> None:
+        """Make it without a model; ``exposition`` writes /metrics, of all workers if need be."""
         self.draining = False
+        self.metrics = Metrics()
         self._settings = settings
-        self._registry = Registry(settings, loop)
+        self._exposition = exposition
+        self._registry = Registry(settings, loop, self.metrics)
         self._decoders = Lane("decode", loop)
         self._routes: dict[str, dict[str, Handler]] = {
-            "/invocations": {"POST": self._invoke},
+            INVOCATIONS: {"POST": self._invoke},
             "/execution-parameters": {"GET": self._execution_parameters},
+            "/metrics": {"GET": self._report},
             "/ping": {"GET": self._ping, "HEAD": self._ping},
         }
 
@@ -61,6 +79,8 @@ class Application:
         """Answer one request on its reply channel, now or later. Raises nothing."""
         answer = problems.attempt(self._dispatch, request, reply)
         if answer is not None:
+            if request.path == INVOCATIONS:
+                self.metrics.answered(answer.status, 0.0)
             reply.send(answer)
 
     def close(self) -> None:
@@ -101,11 +121,15 @@ class Application:
         }
         reply.send(Response(200, orjson.dumps(parameters), "application/json"))
 
+    def _report(self, _request: Request, reply: Reply) -> None:
+        reply.send(Response(200, self._exposition(self.metrics), metrics.CONTENT_TYPE))
+
     def _invoke(self, request: Request, reply: Reply) -> None:
         self._check_draining()
         model, batcher = self._registry.find(SINGLE).use()
         foreign = "decode" in model.foreign
         if not request.body and not foreign:
+            self.metrics.answered(NO_CONTENT.status, 0.0)
             reply.send(NO_CONTENT)
             return
         call = Call(request, _accepted(model, request), reply)
@@ -113,6 +137,7 @@ class Application:
             batcher.submit(call)
         elif len(request.body) <= INLINE_BODY:
             call.payload = model.decode(request)
+            call.ready = time.monotonic()
             batcher.submit(call)
         else:
             self._decoders.run(
@@ -124,14 +149,17 @@ class Application:
         if self.draining:
             raise Draining("The server is about to stop; it finishes what it has begun.")
 
-    @staticmethod
-    def _decoded(call: Call, submit: Callable[[Call], None], outcome: Payload | Response) -> None:
+    def _decoded(
+        self, call: Call, submit: Callable[[Call], None], outcome: Payload | Response
+    ) -> None:
+        call.ready = time.monotonic()
         if isinstance(outcome, Payload):
             call.payload = outcome
             answer = problems.attempt(submit, call)
         else:
             answer = outcome
         if answer is not None:
+            self.metrics.answered(answer.status, call.ready - call.began)
             call.finish(answer)
 
 

@@ -9,30 +9,24 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
+from serving.call import Call
 from serving.errors import DeadlineExceeded, Overloaded
+from serving.execution import Outcome, run
 from serving.lane import Lane
+from serving.metrics import Metrics
 from serving.model import Model
-from serving.problems import attempt, response
-from serving.stacking import split, stack
-from serving.values import Payload, Prediction, Request, Response
+from serving.problems import response
+from serving.values import Response
 
 INLINE_SECONDS = 0.002
 """Longest prediction that runs on the event loop. A hand-over to a thread and back costs around
 0.1 ms and twice that under load; a stall of 2 ms on the loop is not felt."""
 
-
-class Reply(Protocol):
-    """Where the answer to one request goes."""
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody waits for the answer any more."""
-
-    def send(self, response: Response) -> None:
-        """Take the answer; called once, on the event loop."""
+MAX_RETRY_SECONDS = 60
+"""Longest wait that a refused client is told, however slow the model has been."""
 
 
 class Cost(NamedTuple):
@@ -48,28 +42,6 @@ class Cost(NamedTuple):
         return int((seconds - self.fixed) / self.per_row) if self.per_row > 0 else 1_000_000
 
 
-class Call:
-    """One request on its way through a model."""
-
-    __slots__ = ("accept", "finished", "payload", "reply", "request", "timer")
-
-    def __init__(self, request: Request, accept: str, reply: Reply) -> None:
-        self.request = request
-        self.accept = accept
-        self.reply = reply
-        self.payload: Payload | None = None
-        self.finished = False
-        self.timer: asyncio.TimerHandle | None = None
-
-    def finish(self, answer: Response) -> None:
-        """Send the answer, unless one was sent: a late result is dropped."""
-        if not self.finished:
-            self.finished = True
-            if self.timer is not None:
-                self.timer.cancel()
-            self.reply.send(answer)
-
-
 class Batcher:
     """The queue of one model. All methods are called on the event loop."""
 
@@ -81,6 +53,7 @@ class Batcher:
         *,
         max_rows: int,
         max_queue: int,
+        metrics: Metrics | None = None,
         patience: float = math.inf,
         hung: Callable[[], None] = lambda: None,
     ) -> None:
@@ -92,6 +65,7 @@ class Batcher:
             loop: The event loop on which everything here is called.
             max_rows: Most rows of a batch.
             max_queue: Most calls waiting for the model's thread.
+            metrics: Counts what happens.
             patience: Seconds after which a batch is taken to hang. Its calls are answered when
                 their own time is over; those that wait go on in a new thread.
             hung: Called when that happens. The old thread cannot be ended, only its process.
@@ -103,6 +77,7 @@ class Batcher:
         self._inline_rows = 0 if model.foreign else min(max_rows, cost.rows_within(INLINE_SECONDS))
         self._turn: list[Call] = []
         self._queue: deque[Call] = deque()
+        self._metrics = metrics or Metrics()
         self._patience = patience
         self._hung = hung
         self._lane = self._new_lane()
@@ -114,6 +89,7 @@ class Batcher:
 
         Raises:
             Overloaded: the queue is full.
+            DeadlineExceeded: the deadline has passed.
         """
         payload = call.payload
         if payload is not None and payload.rows <= self._inline_rows:
@@ -124,9 +100,12 @@ class Batcher:
         if len(self._queue) >= self._max_queue:
             raise self._overloaded()
         delay = call.request.deadline - time.monotonic()
+        if delay <= 0:
+            raise _too_late("before")
         if delay < math.inf:
-            call.timer = self._loop.call_later(max(0.0, delay), self._expire, call)
+            call.timer = self._loop.call_later(delay, self._expire, call)
         self._queue.append(call)
+        self._metrics.waiting = len(self._queue)
         if self._watch is None:
             self._start()
 
@@ -138,31 +117,58 @@ class Batcher:
         calls, self._turn = self._turn, []
         while calls:
             batch, calls = _take(calls, self._inline_rows)
-            for call, answer in run(self._model, batch):
-                call.finish(answer)
+            self._finish(run(self._model, batch))
 
     def _new_lane(self) -> Lane:
         return Lane(f"model-{self._model.engine}", self._loop)
 
     def _start(self) -> None:
-        waiting = [call for call in self._queue if not call.finished and not call.reply.gone]
+        started = time.monotonic()
+        waiting, late = [], []
+        for call in self._queue:
+            if call.reply.gone:
+                call.abandon()
+            elif call.request.deadline > started:
+                waiting.append(call)
+            else:
+                late.append(call)  # its timer is due
         batch, rest = _take(waiting, self._max_rows)
-        self._queue = deque(rest)
+        self._queue = deque(late + rest)
+        self._metrics.waiting = len(self._queue)
         if batch:
-            lane, started = self._lane, time.monotonic()
+            lane = self._lane
             self._watch = self._loop.call_later(min(self._patience, 1e6), self._give_up)
-            lane.run(lambda: run(self._model, batch), lambda done: self._done(lane, done, started))
+            lane.run(lambda: run(self._model, batch), lambda outcome: self._done(lane, outcome))
 
-    def _done(self, lane: Lane, answers: list[tuple[Call, Response]], started: float) -> None:
+    def _done(self, lane: Lane, outcome: Outcome) -> None:
         if lane is self._lane:
             cast("asyncio.TimerHandle", self._watch).cancel()
             self._watch = None
-        rate = len(answers) / max(1e-6, time.monotonic() - started)
+        rate = len(outcome.answers) / max(1e-6, outcome.encoded - outcome.started)
         self._rate = rate if not self._rate else 0.8 * self._rate + 0.2 * rate
-        for call, answer in answers:
-            call.finish(answer)
+        self._finish(outcome)
         if self._queue and self._watch is None:  # a reply may have brought the next request
             self._start()
+
+    def _finish(self, outcome: Outcome) -> None:
+        """Count what the batch cost, and send the answers."""
+        stages, batches = self._metrics.stages, self._metrics.batches
+        count = len(outcome.answers)
+        stages["predict"].observe(outcome.predicted - outcome.decoded, count)
+        stages["encode"].observe((outcome.encoded - outcome.predicted) / count, count)
+        for rows in outcome.rows:
+            batches.observe(rows)
+        decode = (outcome.decoded - outcome.started) / count
+        for call, answer in outcome.answers:
+            stages["wait"].observe(outcome.started - call.ready)
+            # What the model's thread decoded was not ready before.
+            stages["decode"].observe(call.ready - call.began if call.payload else decode)
+            self._answer(call, answer)
+
+    def _answer(self, call: Call, answer: Response) -> None:
+        if not call.finished:
+            self._metrics.answered(answer.status, time.monotonic() - call.began)
+            call.finish(answer)
 
     def _give_up(self) -> None:
         """The batch hangs: leave its thread to itself."""
@@ -174,14 +180,20 @@ class Batcher:
             self._start()
 
     def _expire(self, call: Call) -> None:
-        where = "waiting for" if call in self._queue else "in"
-        call.finish(response(DeadlineExceeded(f"The request ran out of time {where} the model.")))
+        waiting = call in self._queue
+        if waiting:
+            self._queue.remove(call)
+        self._answer(call, response(_too_late("waiting for" if waiting else "in")))
 
     def _overloaded(self) -> Overloaded:
         error = Overloaded(f"{len(self._queue)} requests wait for the model already; try again.")
         wait = math.ceil(len(self._queue) / self._rate) if self._rate else 1
-        error.headers = (("retry-after", str(wait)),)
+        error.headers = (("retry-after", str(min(wait, MAX_RETRY_SECONDS))),)
         return error
+
+
+def _too_late(where: str) -> DeadlineExceeded:
+    return DeadlineExceeded(f"The request ran out of time {where} the model.")
 
 
 def _take(calls: list[Call], max_rows: int) -> tuple[list[Call], list[Call]]:
@@ -192,34 +204,3 @@ def _take(calls: list[Call], max_rows: int) -> tuple[list[Call], list[Call]]:
         if rows > max_rows and index:
             return calls[:index], calls[index:]
     return calls, []
-
-
-def run(model: Model, calls: Iterable[Call]) -> list[tuple[Call, Response]]:
-    """Decode what is not decoded, predict what can be stacked together, encode each."""
-    answers: list[tuple[Call, Response]] = []
-    groups: dict[Any, list[tuple[Call, Payload]]] = {}
-    for call in calls:
-        payload = call.payload if call.payload is not None else attempt(model.decode, call.request)
-        if isinstance(payload, Response):
-            answers.append((call, payload))
-        else:
-            key = payload.merge_key
-            groups.setdefault(id(call) if key is None else key, []).append((call, payload))
-    for group in groups.values():
-        for (call, _), outcome in zip(group, _predict(model, [p for _, p in group]), strict=True):
-            if isinstance(outcome, Prediction):
-                answers.append((call, attempt(model.encode, outcome, call.accept, call.request)))
-            else:
-                answers.append((call, outcome))
-    return answers
-
-
-def _predict(model: Model, payloads: list[Payload]) -> list[Prediction | Response]:
-    """A prediction, or the response that ends the request, for each of equal merge keys."""
-    if len(payloads) == 1:
-        return [attempt(model.predict, payloads[0])]
-    together = attempt(lambda: split(model.predict(stack(payloads)), [p.rows for p in payloads]))
-    if isinstance(together, Response):
-        # One bad row must not fail its neighbours.
-        return [attempt(model.predict, payload) for payload in payloads]
-    return list(together)

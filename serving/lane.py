@@ -33,6 +33,7 @@ class Lane:
         while (entry := self._jobs.get()) is not None:
             job, then = entry
             value = job()
-            if self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(then, value)
+            except RuntimeError:  # the loop is closed: nobody waits for the value
                 return
-            self._loop.call_soon_threadsafe(then, value)

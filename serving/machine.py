@@ -19,15 +19,29 @@ def cpu_count(cgroup: Path = CGROUP) -> int:
     return max(1, min(allowed, math.ceil(quota) if quota else allowed))
 
 
+def resident_bytes() -> int:
+    """Memory this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def default_cache() -> Path:
     """Folder for what can be made again: the user's cache folder, or the temporary one.
 
     A container that runs as a user without a home, on a read-only file system, has only the latter.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~").expanduser() / ".cache")
-    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    home = _cache_home()
+    # Not Path.exists, which raises for a folder in another user's home.
+    existing = next(folder for folder in (home, *home.parents) if os.access(folder, os.F_OK))
     writable = os.access(existing, os.W_OK)
     return (home if writable else Path(tempfile.gettempdir())) / "hybrid-serving"
+
+
+def _cache_home() -> Path:
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # the user has no home
+        return Path(tempfile.gettempdir())
 
 
 def _quota_v2(cgroup: Path) -> float | None:

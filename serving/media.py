@@ -3,6 +3,8 @@
 Both functions are pure and see few distinct values, so their answers are cached.
 """
 
+import re
+from collections.abc import Iterator
 from email.message import Message
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,6 +13,9 @@ from serving.errors import NotAcceptable, UnsupportedMediaType
 
 CACHE_SIZE = 256
 MAX_LENGTH = 4096
+
+_NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"
+_ESSENCE = re.compile(f"{_NAME}(/{_NAME})?")
 
 
 class MediaType(NamedTuple):
@@ -37,16 +42,23 @@ def parse(value: str) -> MediaType:
     """
     if len(value) > MAX_LENGTH:
         raise UnsupportedMediaType(f"The Content-Type is longer than {MAX_LENGTH} characters.")
-    # The standard library's reader knows quoting, escapes and RFC 2231.
-    message = Message()
-    message["content-type"] = value.replace("\r", " ").replace("\n", " ")
-    parts = message.get_params(failobj=[], unquote=True)
-    essence = parts[0][0].strip().lower() if parts else ""
-    if not essence or essence.count("/") > 1 or any(c.isspace() for c in essence):
+    essence, _, parameters = value.partition(";")
+    essence = essence.strip().lower()
+    if not _ESSENCE.fullmatch(essence):
         raise UnsupportedMediaType(
             f"Content-Type {value!r} is not a media type; text/csv would be one."
         )
-    return MediaType(essence, tuple((name.lower(), text) for name, text in parts[1:]))
+    return MediaType(essence, tuple(_parameters(parameters)))
+
+
+def _parameters(text: str) -> Iterator[tuple[str, str]]:
+    # The standard library's reader knows quoting, escapes and RFC 2231.
+    message = Message()
+    message["content-type"] = "x; " + text.encode("ascii", "replace").decode()
+    for name, value in message.get_params(failobj=[], unquote=True)[1:]:
+        if name:
+            # An extended value comes as charset, language and text.
+            yield name.lower(), value if isinstance(value, str) else value[2]
 
 
 @lru_cache(CACHE_SIZE)

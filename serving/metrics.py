@@ -66,6 +66,11 @@ class Metrics:
         self.load_seconds = 0.0
         """How long the model took to load, the warm-up included."""
 
+    def answered(self, status: int, seconds: float) -> None:
+        """Count an answer, ``seconds`` after its request came."""
+        self.requests[status] += 1
+        self.latency.observe(seconds)
+
     def snapshot(self, memory: int) -> dict[str, Any]:
         """All counts as plain data, for a process that holds ``memory`` bytes."""
         return {
@@ -77,6 +82,19 @@ class Metrics:
             "load_seconds": self.load_seconds,
             "memory": memory,
         }
+
+
+def add(first: Any, second: Any) -> Any:
+    """The sum of two snapshots, number by number."""
+    if isinstance(first, Mapping):
+        keys = {**first, **second}
+        return {
+            key: add(first[key], second[key]) if key in first and key in second else either[key]
+            for key, either in ((key, first if key in first else second) for key in keys)
+        }
+    if isinstance(first, list):
+        return [add(one, other) for one, other in zip(first, second, strict=True)]
+    return first + second
 
 
 def exposition(running: Iterable[Snapshot], ended: Iterable[Snapshot] = ()) -> bytes:

@@ -27,8 +27,10 @@ def response(error: BaseException) -> Response:
     else:
         log.error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
         error = PredictionError(f"The server failed with {type(error).__name__}; see its log.")
-    body = {"code": error.status, "type": type(error).__name__, "message": str(error)}
-    content = orjson.dumps(body, default=str) + b"\n"
+    # A file name in a message may hold bytes that are no UTF-8.
+    message = str(error).encode(errors="replace").decode()
+    body = {"code": error.status, "type": type(error).__name__, "message": message}
+    content = orjson.dumps(body) + b"\n"
     return Response(error.status, content, "application/json", tuple(error.headers))
 
 
@@ -36,8 +38,11 @@ def catch(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | BaseEx
     """The step's value, or the exception it raised."""
     try:
         return step(*args, **kwargs)
-    # SystemExit too: a script that calls sys.exit must not take a model's thread with it.
-    except (Exception, SystemExit) as error:  # noqa: BLE001
+    except KeyboardInterrupt:
+        raise
+    # All else: neither a script that calls sys.exit nor a panic in an extension written in Rust,
+    # which is no Exception either, may take a model's thread with it.
+    except BaseException as error:  # noqa: BLE001
         return error
 
 

@@ -5,12 +5,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
 from serving import engines, warmup
 from serving.batching import Batcher, Cost
 from serving.errors import ConfigurationError, ModelNotReady, NotFound
+from serving.metrics import Metrics
 from serving.model import Model
 from serving.problems import catch
 from serving.settings import Settings
@@ -81,9 +83,15 @@ class Entry:
 class Registry:
     """All models of a process, by name. Its methods are called on the event loop."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._settings = settings
         self._loop = loop
+        self._metrics = metrics or Metrics()
         self._entries: dict[str, Entry] = {}
 
     def load(self, name: str, folder: Path, changed: Callable[[Entry], None]) -> Entry:
@@ -105,7 +113,7 @@ class Registry:
 
         def work() -> None:
             outcome = catch(_load, folder, self._settings)
-            if not self._loop.is_closed():
+            with suppress(RuntimeError):  # the loop is closed: nobody waits for the model
                 self._loop.call_soon_threadsafe(settle, outcome)
 
         def settle(outcome: tuple[Model, Cost] | BaseException) -> None:
@@ -129,10 +137,12 @@ class Registry:
                     self._loop,
                     max_rows=settings.max_batch_rows,
                     max_queue=settings.max_queue,
+                    metrics=self._metrics,
                     patience=settings.request_timeout,
                     hung=hung,
                 )
                 entry.ready(model, batcher)
+                self._metrics.load_seconds = seconds
                 log.info("model %s (%s) ready after %.2f s", name, model.engine, seconds)
             changed(entry)
 

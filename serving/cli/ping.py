@@ -9,6 +9,9 @@ from serving.cli.common import Environment, read_settings
 TIMEOUT_SECONDS = 2.0
 """SageMaker's own limit for a ping."""
 
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is asked, not bound
+"""Where to ask a server that listens on all addresses."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -17,8 +20,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, environment: Environment) -> int:
     """0 if it is healthy; else 1, with the reason on standard error."""
-    port = read_settings(options, environment).port
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    settings = read_settings(options, environment)
+    port, bind = settings.port, settings.bind.strip("[]")
+    host = LOOPBACK.get(bind, bind)
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/ping")
         response = connection.getresponse()

@@ -1,6 +1,7 @@
 """Files into boosters, whichever of XGBoost's formats they have."""
 
 import pickle
+import re
 from pathlib import Path
 
 import xgboost
@@ -8,6 +9,9 @@ import xgboost
 from serving.engines import ubjson
 from serving.errors import ModelLoadError
 from serving.settings import Settings
+
+_PLACE = re.compile(r"\[\S+\] \S+:\d+: (Check failed: .*?: )?")
+"""Begins a message of the library: the time, the line in its source, and the failed condition."""
 
 
 def read(path: Path, settings: Settings) -> xgboost.Booster:
@@ -52,6 +56,6 @@ def _unpickled(path: Path, content: bytes, settings: Settings) -> xgboost.Booste
 
 
 def reason(error: BaseException) -> str:
-    """The sentence in a message of the library, which goes on with a stack of C++ frames."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rpartition(": ")[2] if lines else type(error).__name__
+    """The sentence in a message of the library, without the places in its source around it."""
+    lines = str(error).strip().splitlines()
+    return _PLACE.sub("", lines[0]) if lines else type(error).__name__

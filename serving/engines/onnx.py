@@ -66,7 +66,7 @@ def load(paths: list[Path], settings: Settings) -> Model:
             "to serve model.onnx."
         )
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its wheels report unless told not to
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     session = _open(onnxruntime, paths[0], settings)
     return declared.build(

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-from skl2onnx import to_onnx  # type: ignore[import-untyped]
-from skl2onnx.common.data_types import (  # type: ignore[import-untyped]
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import (
     FloatTensorType,
     Int64TensorType,
     StringTensorType,
 )
-from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
-from sklearn.preprocessing import OneHotEncoder  # type: ignore[import-untyped]
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from serving.engines import onnx as engine
 from serving.errors import BadRequest, DecodeError, ModelLoadError, PredictionError

@@ -1,0 +1,50 @@
+"""One request on its way through a model."""
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from serving.values import Payload, Request, Response
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Reply(Protocol):
+    """Where the answer to one request goes."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+
+    def send(self, response: Response) -> None:
+        """Take the answer; called once, on the event loop."""
+
+
+class Call:
+    """One request on its way through a model."""
+
+    __slots__ = ("accept", "began", "finished", "payload", "ready", "reply", "request", "timer")
+
+    def __init__(self, request: Request, accept: str, reply: Reply) -> None:
+        self.request = request
+        self.accept = accept
+        self.reply = reply
+        self.began = self.ready = time.monotonic()
+        """When the request came, and when its payload was decoded, if it is."""
+        self.payload: Payload | None = None
+        self.finished = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def finish(self, answer: Response) -> None:
+        """Send the answer, unless one was sent: a late result is dropped."""
+        if not self.finished:
+            self.finished = True
+            if self.timer is not None:
+                self.timer.cancel()
+            self.reply.send(answer)
+
+    def abandon(self) -> None:
+        """Send nothing: nobody waits for the answer."""
+        self.finished = True
+        if self.timer is not None:
+            self.timer.cancel()

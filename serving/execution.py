@@ -1,0 +1,64 @@
+"""A batch through a model: decode, stack, predict, split, encode."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from serving.call import Call
+from serving.model import Model
+from serving.problems import attempt
+from serving.stacking import split, stack
+from serving.values import Payload, Prediction, Response
+
+
+class Outcome(NamedTuple):
+    """What became of a batch. Times are those of ``time.monotonic``, in seconds."""
+
+    answers: list[tuple[Call, Response]]
+    started: float
+    decoded: float
+    """When the last payload was decoded that the model's thread had to decode."""
+    predicted: float
+    encoded: float
+    rows: list[int]
+    """Rows of each call of the model."""
+
+
+def run(model: Model, calls: Sequence[Call]) -> Outcome:
+    """Decode what is not decoded, predict what can be stacked together, encode each."""
+    started = time.monotonic()
+    answers: list[tuple[Call, Response]] = []
+    groups: dict[Any, list[tuple[Call, Payload]]] = {}
+    for call in calls:
+        payload = call.payload if call.payload is not None else attempt(model.decode, call.request)
+        if isinstance(payload, Response):
+            answers.append((call, payload))
+        else:
+            key = payload.merge_key
+            groups.setdefault(id(call) if key is None else key, []).append((call, payload))
+    decoded = time.monotonic()
+    outcomes: list[tuple[Call, Prediction | Response]] = []
+    rows = []
+    for group in groups.values():
+        payloads = [payload for _, payload in group]
+        rows.append(sum(payload.rows for payload in payloads))
+        together = zip(group, _predict(model, payloads), strict=True)
+        outcomes += [(call, outcome) for (call, _), outcome in together]
+    predicted = time.monotonic()
+    for call, outcome in outcomes:
+        if isinstance(outcome, Prediction):
+            answers.append((call, attempt(model.encode, outcome, call.accept, call.request)))
+        else:
+            answers.append((call, outcome))
+    return Outcome(answers, started, decoded, predicted, time.monotonic(), rows)
+
+
+def _predict(model: Model, payloads: list[Payload]) -> list[Prediction | Response]:
+    """A prediction, or the response that ends the request, for each of equal merge keys."""
+    if len(payloads) == 1:
+        return [attempt(model.predict, payloads[0])]
+    together = attempt(lambda: split(model.predict(stack(payloads)), [p.rows for p in payloads]))
+    if isinstance(together, Response):
+        # One bad row must not fail its neighbours.
+        return [attempt(model.predict, payload) for payload in payloads]
+    return list(together)

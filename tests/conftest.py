@@ -1,0 +1,78 @@
+"""Fixtures that the tests of several modules share."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+import uvloop
+import xgboost
+from numpy.typing import NDArray
+
+from serving import settings
+from serving.settings import Settings
+from tests.support import Run
+
+MakeSettings = Callable[..., Settings]
+ROWS, COLUMNS = 240, 5
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs a test's coroutine, once on each kind of loop."""
+
+    def run_once(coroutine: Coroutine[Any, Any, None]) -> None:
+        failures: list[dict[str, Any]] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: failures.append(context))
+            await coroutine
+
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(main())
+        assert failures == []
+
+    return run_once
+
+
+@pytest.fixture(scope="session")
+def make_settings() -> MakeSettings:
+    """Settings as a machine with one CPU has them, but for those given."""
+    return lambda **given: settings.read({}, **{"workers": 1, "threads": 1, **given})
+
+
+@pytest.fixture(scope="session")
+def table() -> NDArray[np.float32]:
+    """Rows with missing values to train on and to ask."""
+    generator = np.random.default_rng(7)
+    rows = generator.normal(size=(ROWS, COLUMNS)).astype(np.float32)
+    rows[generator.random(rows.shape) < 0.1] = np.nan
+    return rows
+
+
+@pytest.fixture(scope="session")
+def boosters(table: NDArray[np.float32]) -> dict[str, xgboost.Booster]:
+    """Boosters of each kind that predicts in a way of its own."""
+    score = np.nan_to_num(table) @ np.arange(1, COLUMNS + 1)
+    two, three = (score > 0).astype(int), np.digitize(score, [-2, 2])
+
+    def train(parameters: dict[str, Any], label: NDArray[Any], **more: Any) -> xgboost.Booster:
+        common = {"nthread": 1, "seed": 1}
+        matrix = xgboost.DMatrix(table, label)
+        return xgboost.train(common | parameters, matrix, 12, verbose_eval=False, **more)
+
+    # Labels turned round stop the training early.
+    contrary = [(xgboost.DMatrix(table, 1 - two), "contrary")]
+    return {
+        "squarederror": train({"objective": "reg:squarederror"}, score),
+        "logistic": train({"objective": "binary:logistic"}, two),
+        "softprob": train({"objective": "multi:softprob", "num_class": 3}, three),
+        "softmax": train({"objective": "multi:softmax", "num_class": 3}, three),
+        "linear": train({"booster": "gblinear", "objective": "reg:squarederror"}, score),
+        "dart": train({"booster": "dart", "rate_drop": 0.3}, score),
+        "stopped": train(
+            {"objective": "binary:logistic"}, two, evals=contrary, early_stopping_rounds=3
+        ),
+    }

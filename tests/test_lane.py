@@ -1,0 +1,84 @@
+"""A thread for an event loop: order, hand-over, and its end."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+
+import pytest
+
+from serving.lane import Lane
+from tests.support import PATIENCE, Run
+
+names = count()
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A name for the lane of a test, whose thread is gone in the end."""
+    name = f"lane-{next(names)}"
+    yield name
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+def test_jobs_run_in_one_thread_in_their_order_and_end_on_the_loop(run: Run, name: str) -> None:
+    async def scenario() -> None:
+        loop, here = asyncio.get_running_loop(), threading.get_ident()
+        lane, done = Lane(name, loop), asyncio.Event()
+        seen: list[tuple[int, int, int]] = []
+
+        def then(value: tuple[int, int]) -> None:
+            seen.append((*value, threading.get_ident()))
+            if len(seen) == 5:
+                done.set()
+
+        def job(number: int) -> tuple[int, int]:
+            return number, threading.get_ident()
+
+        for number in range(5):
+            lane.run(partial(job, number), then)
+        await asyncio.wait_for(done.wait(), PATIENCE)
+        lane.close()
+        assert [number for number, _, _ in seen] == list(range(5))
+        assert len({there for _, there, _ in seen}) == 1
+        assert here not in {there for _, there, _ in seen}
+        assert {back for _, _, back in seen} == {here}
+
+    run(scenario())
+
+
+def test_jobs_that_were_given_before_the_end_are_done(run: Run, name: str) -> None:
+    async def scenario() -> None:
+        lane = Lane(name, asyncio.get_running_loop())
+        gate, done = threading.Event(), asyncio.Event()
+        lane.run(lambda: gate.wait(PATIENCE), lambda _: None)
+        lane.run(lambda: None, lambda _: done.set())
+        lane.close()
+        gate.set()
+        await asyncio.wait_for(done.wait(), PATIENCE)
+
+    run(scenario())
+
+
+def test_a_result_for_a_loop_that_is_closed_is_dropped(run: Run, name: str) -> None:
+    gate = threading.Event()
+
+    async def scenario() -> None:
+        lane = Lane(name, asyncio.get_running_loop())
+        lane.run(lambda: gate.wait(PATIENCE), lambda _: pytest.fail("called on a closed loop"))
+
+    run(scenario())
+    gate.set()
+
+
+def test_a_job_that_never_returns_does_not_keep_the_process_alive(run: Run, name: str) -> None:
+    async def scenario() -> None:
+        lane = Lane(name, asyncio.get_running_loop())
+        assert [t.daemon for t in threading.enumerate() if t.name == name] == [True]
+        lane.close()
+
+    run(scenario())

@@ -1,0 +1,108 @@
+"""Errors into responses: statuses, bodies, and what the log has instead."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from serving import errors, problems
+from serving.errors import BadRequest, Overloaded, PredictionError, ServingError
+from serving.values import Response
+
+
+def subclasses(error: type[ServingError]) -> Iterator[type[ServingError]]:
+    yield error
+    for child in error.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from subclasses(child)
+
+
+def body_of(response: Response) -> dict[str, object]:
+    assert response.content_type == "application/json"
+    assert isinstance(response.body, bytes)
+    assert response.body.endswith(b"\n")
+    return dict(json.loads(response.body))
+
+
+@pytest.mark.parametrize("kind", list(subclasses(ServingError)), ids=lambda kind: kind.__name__)
+def test_an_error_says_its_status_type_and_message(kind: type[ServingError]) -> None:
+    response = problems.response(kind("Why, and what would be right."))
+    assert response.status == kind.status
+    assert body_of(response) == {
+        "code": kind.status,
+        "type": kind.__name__,
+        "message": "Why, and what would be right.",
+    }
+
+
+def test_an_errors_header_fields_go_with_it() -> None:
+    error = Overloaded("Later.")
+    error.headers = (("retry-after", "3"),)
+    assert problems.response(error).headers == (("retry-after", "3"),)
+
+
+def test_a_message_that_is_no_unicode_is_answered_all_the_same() -> None:
+    response = problems.response(BadRequest("model-\udcff.ubj is damaged"))
+    assert body_of(response)["message"] == "model-?.ubj is damaged"
+
+
+def test_an_unexpected_error_is_logged_and_the_client_sees_nothing_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> Response:
+        raise KeyError("secret")
+
+    response = problems.attempt(fail)
+    assert response.status == 500
+    assert body_of(response) == {
+        "code": 500,
+        "type": "PredictionError",
+        "message": "The server failed with KeyError; see its log.",
+    }
+    assert "Traceback" in caplog.text
+    assert "secret" in caplog.text
+
+
+def test_the_cause_of_a_servers_error_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    cause = RuntimeError("the cause")
+    error = PredictionError("predict_fn failed.")
+    error.__cause__ = cause
+    problems.response(error)
+    assert [record.exc_info and record.exc_info[1] for record in caplog.records] == [cause]
+
+
+def test_what_a_client_did_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    error = BadRequest("no")
+    error.__cause__ = ValueError("why")
+    problems.response(error)
+    assert caplog.records == []
+
+
+def test_a_step_that_works_gives_its_value() -> None:
+    assert problems.catch(divmod, 7, 2) == (3, 1)
+    assert problems.attempt(sorted, [2, 1], reverse=True) == [2, 1]
+
+
+class Panic(BaseException):
+    """As extensions written in Rust raise it."""
+
+
+@pytest.mark.parametrize("error", [ValueError(), SystemExit(1), Panic(), BadRequest("no")])
+def test_a_step_may_raise_anything(error: BaseException) -> None:
+    def step() -> None:
+        raise error
+
+    assert problems.catch(step) is error
+    answer = problems.attempt(step)
+    assert isinstance(answer, Response)
+    assert answer.status == (400 if isinstance(error, BadRequest) else 500)
+
+
+def test_a_person_who_interrupts_is_heard() -> None:
+    def step() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        problems.catch(step)

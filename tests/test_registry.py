@@ -1,0 +1,225 @@
+"""Models by name: loading, ready, failed, broken, and what each says."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving import engines
+from serving.call import Call
+from serving.errors import ArchiveError, ModelLoadError, ModelNotReady, NotFound, SettingError
+from serving.model import Model
+from serving.registry import Entry, Registry, State
+from serving.settings import Settings
+from tests.conftest import MakeSettings
+from tests.support import PATIENCE, Fake, Recorder, Run, post
+
+FOLDER = Path("/models/one")
+
+
+class Loading:
+    """A registry that loads a model; what it hears of it is kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.registry = Registry(settings, asyncio.get_running_loop())
+        self.heard: list[State] = []
+        self.threads: set[int] = set()
+        self._changed = asyncio.Event()
+        self.entry = self.registry.load("one", FOLDER, self._change)
+
+    def _change(self, entry: Entry) -> None:
+        assert entry is self.entry
+        self.heard.append(entry.state)
+        self.threads.add(threading.get_ident())
+        self._changed.set()
+
+    async def changed(self) -> None:
+        await asyncio.wait_for(self._changed.wait(), PATIENCE)
+        self._changed.clear()
+
+
+Load = Callable[..., Loading]
+
+
+@pytest.fixture
+def load(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Begins to load a model, or what fails to load."""
+    loadings: list[Loading] = []
+
+    def begin(outcome: Callable[[], Model] | BaseException, **given: Any) -> Loading:
+        def load_model(folder: Path, _settings: Settings) -> Model:
+            assert folder == FOLDER
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome()
+
+        monkeypatch.setattr(engines, "load", load_model)
+        loadings.append(Loading(make_settings(**given)))
+        return loadings[-1]
+
+    yield begin
+    for loading in loadings:
+        loading.registry.close()
+
+
+def test_a_model_is_loaded_in_a_thread_and_says_so_meanwhile(run: Run, load: Load) -> None:
+    async def scenario() -> None:
+        gate, threads = threading.Event(), set()
+
+        def slow() -> Model:
+            threads.add(threading.get_ident())
+            assert gate.wait(PATIENCE)
+            return Fake().model()
+
+        loading = load(slow)
+        entry = loading.registry.find("one")
+        assert entry is loading.entry
+        assert (entry.name, entry.folder, entry.state) == ("one", FOLDER, State.LOADING)
+        for ask in (entry.use, entry.check):
+            with pytest.raises(ModelNotReady, match=r"^The model is loading from /models/one\.$"):
+                ask()
+        gate.set()
+        await loading.changed()
+        assert threading.get_ident() not in threads
+        assert (loading.heard, loading.threads) == ([State.READY], {threading.get_ident()})
+        entry.check()
+
+    run(scenario())
+
+
+def test_a_model_that_is_ready_answers(run: Run, load: Load) -> None:
+    async def scenario() -> None:
+        fake = Fake()
+        loading = load(lambda: fake.model(sample=np.ones((1, 1)), merge_key=""))
+        await loading.changed()
+        assert fake.calls
+        model, batcher = loading.entry.use()
+        assert model.engine == "fake"
+        reply = Recorder()
+        call = Call(post(b"4"), "text/plain", reply)
+        call.payload = model.decode(call.request)
+        batcher.submit(call)
+        assert (await reply.answer()).body == b"8\n"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "error", [ModelLoadError("It is cut."), SettingError("No."), ArchiveError("Gone.")]
+)
+def test_what_the_operator_has_to_change_is_said_without_a_traceback(
+    run: Run, load: Load, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    async def scenario() -> None:
+        loading = load(error)
+        await loading.changed()
+        assert loading.heard == [State.FAILED]
+        for ask in (loading.entry.use, loading.entry.check):
+            with pytest.raises(ModelNotReady) as refusal:
+                ask()
+            assert str(refusal.value) == f"The model failed to load: {error}"
+
+    run(scenario())
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert str(error) in record.getMessage()
+    assert record.exc_info is None
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("weights"), SystemExit(1), MemoryError(), PermissionError(13, "Denied")]
+)
+def test_any_other_error_is_said_with_its_type_and_logged_with_its_traceback(
+    run: Run, load: Load, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    async def scenario() -> None:
+        loading = load(error)
+        await loading.changed()
+        assert loading.heard == [State.FAILED]
+        with pytest.raises(ModelNotReady) as refusal:
+            loading.entry.check()
+        assert str(refusal.value) == f"The model failed to load: {type(error).__name__}: {error}"
+
+    run(scenario())
+    assert "Traceback" in caplog.text
+
+
+def test_the_cause_of_a_failed_load_is_logged(
+    run: Run, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = ModelLoadError("model_fn failed.")
+    error.__cause__ = ZeroDivisionError("in the script")
+
+    async def scenario() -> None:
+        await load(error).changed()
+
+    run(scenario())
+    assert "in the script" in caplog.text
+
+
+def test_a_model_that_cannot_answer_its_warm_up_has_failed(run: Run, load: Load) -> None:
+    async def scenario() -> None:
+        fake = Fake()
+        loading = load(lambda: fake.model(sample=-np.ones((1, 1))))
+        await loading.changed()
+        with pytest.raises(ModelNotReady, match="loads but cannot answer: ValueError: a negative"):
+            loading.entry.use()
+
+    run(scenario())
+
+
+def test_a_model_whose_prediction_hangs_is_broken_and_answers_still(run: Run, load: Load) -> None:
+    async def scenario() -> None:
+        fake = Fake(held=True)
+        loading = load(fake.model, request_timeout=0.02)
+        await loading.changed()
+        model, batcher = loading.entry.use()
+        replies = [Recorder(), Recorder()]
+        for reply in replies:
+            call = Call(post(b"1"), "text/plain", reply)
+            call.payload = model.decode(call.request)
+            batcher.submit(call)
+            fake.began()
+            await loading.changed()
+        with pytest.raises(ModelNotReady, match=r"did not return within 0\.02 s"):
+            loading.entry.check()
+        assert loading.heard == [State.READY, State.BROKEN, State.BROKEN]
+        assert loading.entry.use() == (model, batcher)
+        fake.release(2)
+        assert [(await reply.answer()).status for reply in replies] == [200, 200]
+
+    run(scenario())
+
+
+def test_a_name_that_is_not_there_is_not_found(run: Run, make_settings: MakeSettings) -> None:
+    async def scenario() -> None:
+        registry = Registry(make_settings(), asyncio.get_running_loop())
+        with pytest.raises(NotFound, match="There is no model 'two'"):
+            registry.find("two")
+
+    run(scenario())
+
+
+def test_a_model_that_comes_when_the_loop_is_closed_is_dropped(run: Run, load: Load) -> None:
+    gate = threading.Event()
+
+    def late() -> Model:
+        assert gate.wait(PATIENCE)
+        return Fake().model()
+
+    loadings: list[Loading] = []
+
+    async def scenario() -> None:
+        loadings.append(load(late))
+
+    run(scenario())
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name == "load-one":
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+    assert loadings[0].heard == []
