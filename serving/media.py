@@ -5,7 +5,6 @@ Both functions are pure and see few distinct values, so their answers are cached
 
 import re
 from collections.abc import Iterator
-from email.message import Message
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +15,8 @@ MAX_LENGTH = 4096
 
 _NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _ESSENCE = re.compile(f"{_NAME}(/{_NAME})?")
+_PARAMETER = re.compile(r'([^;="\s]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;]*))?[^;]*', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class MediaType(NamedTuple):
@@ -52,13 +53,10 @@ def parse(value: str) -> MediaType:
 
 
 def _parameters(text: str) -> Iterator[tuple[str, str]]:
-    # The standard library's reader knows quoting, escapes and RFC 2231.
-    message = Message()
-    message["content-type"] = "x; " + text.encode("ascii", "replace").decode()
-    for name, value in message.get_params(failobj=[], unquote=True)[1:]:
+    for name, value in _PARAMETER.findall(text):
         if name:
-            # An extended value comes as charset, language and text.
-            yield name.lower(), value if isinstance(value, str) else value[2]
+            quoted = len(value) > 1 and value.startswith('"') and value.endswith('"')
+            yield name.lower(), _ESCAPED.sub(r"\1", value[1:-1]) if quoted else value.strip()
 
 
 @lru_cache(CACHE_SIZE)

@@ -34,8 +34,13 @@ HOSTILE = st.text("a*01;=,'\"%f\\ /\x00\r\né\ud800", max_size=40) | st.text(max
         (r'a/b; x="semi;colon \"and\" =,"', MediaType("a/b", (("x", 'semi;colon "and" =,'),))),
         ("a/b; flag", MediaType("a/b", (("flag", ""),))),
         ("a/b;;; ;", MediaType("a/b")),
-        ("text/csv; charset*=utf-8''utf-8", MediaType("text/csv", (("charset", "utf-8"),))),
-        ("a/b; x*0=one; x*1=two", MediaType("a/b", (("x", "onetwo"),))),
+        (
+            'a/b; x="' + "\\\\" + '"; y="' + "\\" + '";"',
+            MediaType("a/b", (("x", "\\"), ("y", '";'))),
+        ),
+        ('a/b; x="open; y=1', MediaType("a/b", (("x", '"open'), ("y", "1")))),
+        ('a/b; x="1" 2; y=1', MediaType("a/b", (("x", "1"), ("y", "1")))),
+        ("a/b; charset*=utf-8''x", MediaType("a/b", (("charset*", "utf-8''x"),))),
         ("application/vnd.x+json", MediaType("application/vnd.x+json")),
     ],
 )

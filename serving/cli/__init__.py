@@ -53,6 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def serve(arguments: Sequence[str] | None = None) -> int:
+def main_serve(arguments: Sequence[str] | None = None) -> int:
     """``serve ...`` is ``serving serve ...``."""
     return main(["serve", *(sys.argv[1:] if arguments is None else arguments)])

@@ -180,7 +180,8 @@ def _shape(array: Array, tensor: Tensor, *, record: bool) -> Array:
         return array[np.newaxis]
     width = _width(tensor)
     if width and array.ndim <= 2:
-        rows = 1 if record and array.size == width else next(iter(array.shape), 0)
+        single = record and array.ndim < 2 and array.size == width
+        rows = 1 if single else next(iter(array.shape), 0)
         if array.size == rows * width and declared[0] in (None, rows):
             return array.reshape(rows, *declared[1:])
     raise DecodeError(

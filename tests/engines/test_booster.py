@@ -31,13 +31,12 @@ def test_predictions_are_those_of_inplace_predict(
 ) -> None:
     booster = boosters[kind]
     predict = DensePredictor(booster, (0, 0))
-    for rows in (table, table[:1], table[:0]):
-        expected = booster.inplace_predict(rows) if len(rows) else predict(rows)
+    for rows in (table, table[:1]):
+        expected = booster.inplace_predict(rows)
         got = predict(rows)
         assert got.dtype == np.float32
         assert got.shape == expected.shape
         assert got.tobytes() == expected.tobytes()
-        assert len(got) == len(rows)
 
 
 def test_a_range_of_rounds_predicts_with_these(boosters: Boosters, table: Rows) -> None:
@@ -64,14 +63,14 @@ def test_the_layout_and_type_of_rows_do_not_matter(boosters: Boosters, table: Ro
     expected = predict(table)
     wide = np.full((2 * len(table), COLUMNS + 3), 9.0, np.float32)
     wide[::2, 1:-2] = table
-    rows: NDArray[Any]
-    for rows in (
+    variants: list[Any] = [
         table.astype(np.float64),
+        table.astype(">f4"),
         np.asfortranarray(table),
         wide[::2, 1:-2],
         table[::-1][::-1],
-        table.astype(">f4"),
-    ):
+    ]
+    for rows in variants:
         assert_array_equal(predict(rows), expected)
 
 

@@ -1,6 +1,8 @@
 """One request on a connection and the response to it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 from serving import problems
@@ -8,8 +10,6 @@ from serving.hosts.http import wire
 from serving.values import Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from serving.hosts.http.connection import Connection
 
 
@@ -57,25 +57,42 @@ class Exchange:
     async def _stream(self, response: Response) -> None:
         connection = self._connection
         body = cast("AsyncIterator[bytes]", response.body)
-        chunked = self.current
+        bodiless = self.head_only or response.status in wire.BODILESS
+        chunked = self.current and response.status not in wire.BODILESS
+        begun = False
         try:
-            if not chunked:
-                self.keep_alive = False  # the end of the connection is the end of the body
-            framing = wire.CHUNKED if chunked else b""
-            connection.write(connection.head(self, response, framing))
-            if not self.head_only:
-                async for data in body:
+            async with _closing(body):
+                # The head waits for the first chunk: a body that fails at once is a clean error.
+                data = None if bodiless else await anext(body, None)
+                if not self.current:
+                    self.keep_alive = False  # the end of the connection is the end of the body
+                framing = wire.CHUNKED if chunked else b""
+                connection.write(connection.head(self, response, framing))
+                begun = True
+                while data is not None and not self.gone:
                     if data:
                         connection.write(wire.chunk(data) if chunked else data)
                         await connection.writable()
-                if chunked:
-                    connection.write(wire.LAST_CHUNK)
+                    data = await anext(body, None)
+            if chunked and not bodiless:
+                connection.write(wire.LAST_CHUNK)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a script's generator raises
-            problems.response(error)  # logs it; the client sees the stream end before its end
-            connection.abort()
-            return
-        finally:
-            close = getattr(body, "aclose", None)
-            if close is not None:
-                await close()
-        connection.streamed()
+            failure = problems.response(error)
+            if begun:
+                connection.break_off(reset=not chunked)
+            else:
+                self._task = None
+                self.send(failure)
+        else:
+            connection.streamed()
+
+
+@asynccontextmanager
+async def _closing(body: AsyncIterator[bytes]) -> AsyncIterator[None]:
+    """Let what makes the body clean up, however it ends."""
+    try:
+        yield
+    finally:
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            await close()

@@ -44,11 +44,13 @@ class Listener:
             sock.setblocking(False)
             self._watch(sock)
 
-    def close(self) -> None:
-        """Accept no more."""
+    async def close(self) -> None:
+        """Accept no more; what was accepted is open when this returns."""
         self._open = False
         for sock in self._sockets:
             self._loop.remove_reader(sock)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _watch(self, sock: socket.socket) -> None:
         if self._open:

@@ -9,6 +9,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from serving.hosts.http.board import Board
+from serving.hosts.http.ledger import Ledger
 from serving.hosts.http.worker import HttpWorker
 from serving.settings import Settings
 
@@ -35,6 +36,7 @@ class Server(BaseApplication):
         self.settings = settings
         self.folder = folder
         self.board = Board(settings.workers + SPARE_SLOTS)
+        self.ledger = Ledger()
         super().__init__()
 
     def load_config(self) -> None:
@@ -51,6 +53,7 @@ class Server(BaseApplication):
             "control_socket_disable": True,  # the images run on a read-only file system
             "pre_fork": _pre_fork,
             "child_exit": _child_exit,
+            "on_exit": _on_exit,
         }
         for name, value in values.items():
             self.cfg.set(name, value)
@@ -69,7 +72,13 @@ def _pre_fork(arbiter: Arbiter, worker: HttpWorker) -> None:
 
 
 def _child_exit(arbiter: Arbiter, worker: HttpWorker) -> None:
-    _server(arbiter).board.free(worker.slot)
+    server = _server(arbiter)
+    server.board.free(worker.slot)
+    server.ledger.end(int(worker.pid))
+
+
+def _on_exit(arbiter: Arbiter) -> None:
+    _server(arbiter).ledger.close()
 
 
 def _server(arbiter: Arbiter) -> Server:

@@ -6,25 +6,10 @@ from typing import Any, NamedTuple
 
 from serving.application import Application
 from serving.hosts.http import wire
-from serving.values import Headers
+from serving.hosts.http.heads import Heads
 
 KNOWN_NAMES = 256
 """Names of header fields that are remembered; a client can make up any number."""
-
-
-KNOWN_HEADS = 1024
-"""Heads of requests that are remembered."""
-
-
-class KnownHead(NamedTuple):
-    """What the parser made of a head."""
-
-    method: str
-    path: str
-    query: str
-    headers: Headers
-    length: int
-    """Bytes of the body."""
 
 
 class Limits(NamedTuple):
@@ -58,8 +43,8 @@ class Shared:
         """Lower-case names of header fields seen."""
         self.paths = {path.encode(): path for path in application.paths}
         """The paths that need no decoding."""
-        self.heads: dict[bytes, KnownHead] = {}
-        """Heads that the parser has accepted."""
+        self.heads = Heads()
+        """Heads of requests that the parser has accepted."""
         self._count = count
 
     def name(self, raw: bytes) -> str:
@@ -68,12 +53,6 @@ class Shared:
         if len(self.names) < KNOWN_NAMES:
             self.names[raw] = name
         return name
-
-    def remember(self, head: bytes, known: KnownHead) -> None:
-        """Keep what the parser made of a head. All are forgotten when there are too many."""
-        if len(self.heads) >= KNOWN_HEADS:
-            self.heads.clear()
-        self.heads[head] = known
 
     def opened(self, connection: object) -> None:
         """A connection is open; ``count`` hears how many are."""

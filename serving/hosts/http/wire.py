@@ -16,6 +16,9 @@ CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 
+BODILESS = frozenset({204, 304})
+"""Statuses whose responses end with the head (RFC 9112, 6.3)."""
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "content-type", "date"})
@@ -26,8 +29,10 @@ def head(status: int, content_type: str, headers: tuple[tuple[str, str], ...]) -
     """Status line and header fields that depend on nothing but the arguments.
 
     Raises:
-        PredictionError: a field would break the message: a script may have set it.
+        PredictionError: the status or a field would break the message: a script may have set it.
     """
+    if not 200 <= status <= 599:
+        raise PredictionError(f"The response has status {status}, which is not from 200 to 599.")
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
@@ -52,8 +57,8 @@ def _value(name: str, value: str) -> str:
 
 
 def length(status: int, body: bytes) -> bytes:
-    """The Content-Length field; a 204 has none (RFC 9110, 8.6)."""
-    return b"" if status == HTTPStatus.NO_CONTENT else b"content-length: %d\r\n" % len(body)
+    """The Content-Length field; empty where there is no body to have one (RFC 9110, 8.6)."""
+    return b"" if status in BODILESS else b"content-length: %d\r\n" % len(body)
 
 
 def plain(response: Response) -> tuple[Response, bytes]:

@@ -6,17 +6,20 @@ import os
 import signal
 import time
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import uvloop
 from gunicorn.workers.base import Worker
 
+from serving import emf
 from serving.application import Application
 from serving.hosts.http import wire
 from serving.hosts.http.board import Board, Phase
 from serving.hosts.http.connection import Connection
+from serving.hosts.http.ledger import Ledger
 from serving.hosts.http.listener import Listener
 from serving.hosts.http.shared import Limits, Shared
+from serving.machine import take_gpu
 from serving.registry import Entry, State
 from serving.settings import Settings
 
@@ -42,10 +45,13 @@ class HttpWorker(Worker):
         """Leave the signals to the event loop, but for the arbiter's abort of a hung worker."""
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # asks to reopen log files; there are none
         signal.signal(signal.SIGABRT, self.handle_abort)
 
     def run(self) -> None:
         """Serve until told to stop."""
+        if cast("Server", self.app).settings.workers > 1:
+            take_gpu(self.slot)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
 
@@ -57,19 +63,22 @@ class HttpWorker(Worker):
         server = cast("Server", self.app)
         settings, board = server.settings, server.board
 
-        application = Application(settings, loop)
+        application = Application(settings, loop, partial(server.ledger.exposition, os.getpid()))
         count = partial(board.set_connections, self.slot)
         shared = Shared(application, _limits(settings), loop, count)
         listener = Listener(self.sockets, lambda: Connection(shared), loop, board, self.slot)
-        ticker = loop.create_task(self._tick(shared))
+        tasks = [loop.create_task(self._tick(shared, server.ledger))]
+        if settings.emf_namespace:
+            reporter = emf.Reporter(settings.emf_namespace, application.metrics)
+            tasks.append(loop.create_task(reporter.run(settings.emf_interval)))
         application.load(server.folder, partial(self._changed, board))
 
         await self._stop.wait()
         board.set_phase(self.slot, Phase.STOPPING)
         application.draining = True
-        await self._drain(shared, settings.drain_timeout)
-        listener.close()
-        ticker.cancel()
+        await self._drain(shared, listener, settings.drain_timeout)
+        for task in tasks:
+            task.cancel()
         application.close()
 
     def _changed(self, board: Board, entry: Entry) -> None:
@@ -79,9 +88,10 @@ class HttpWorker(Worker):
             log.error("this worker stops, to be replaced: %s", entry.reason)
             self._stop.set()
 
-    async def _tick(self, shared: Shared) -> None:
+    async def _tick(self, shared: Shared, ledger: Ledger) -> None:
         while True:
             self.notify()
+            ledger.write(os.getpid(), shared.application.metrics)
             shared.date = wire.date()
             now = time.monotonic()
             for connection in list(shared.connections):
@@ -91,22 +101,24 @@ class HttpWorker(Worker):
                 self._stop.set()
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _drain(self, shared: Shared, seconds: float) -> None:
+    async def _drain(self, shared: Shared, listener: Listener, seconds: float) -> None:
         """Let requests finish; connections opened meanwhile are told that the server stops."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
+        deadline = time.monotonic() + seconds
         log.info("stopping; %d connections are open", len(shared.connections))
-        while busy := _drained(shared):
-            if loop.time() >= deadline:
-                log.warning("stopping with %d requests unfinished", busy)
-                break
-            await asyncio.sleep(0.02)
+        await _closed(set(shared.connections), shared, deadline)
+        await listener.close()
+        await _closed(shared.connections, shared, deadline)
+        busy = sum(connection.busy for connection in shared.connections)
+        if busy:
+            log.warning("stopping with %d requests unfinished", busy)
 
 
-def _drained(shared: Shared) -> int:
-    for connection in list(shared.connections):
-        connection.drain()
-    return sum(connection.busy for connection in shared.connections)
+async def _closed(connections: set[Any], shared: Shared, deadline: float) -> None:
+    """Drain all connections until those given are closed, or time is over."""
+    while connections & shared.connections and (now := time.monotonic()) < deadline:
+        for connection in list(shared.connections):
+            connection.drain(now)
+        await asyncio.sleep(0.02)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -1,0 +1,62 @@
+"""What workers know of one another, and who of them should take a connection."""
+
+from serving.hosts.http.board import Board, Phase
+
+
+def board_of(*connections: int) -> Board:
+    """A board of workers that are ready and have so many connections."""
+    board = Board(len(connections))
+    for slot, count in enumerate(connections):
+        board.set_phase(slot, Phase.READY)
+        board.set_connections(slot, count)
+    return board
+
+
+def test_a_worker_takes_the_first_free_slot() -> None:
+    board = Board(3)
+
+    assert [board.take() for _ in range(3)] == [0, 1, 2]
+    assert [board.phase(slot) for slot in range(3)] == [Phase.STARTING] * 3
+    board.free(1)
+    assert board.phase(1) is Phase.FREE
+    assert board.take() == 1
+
+
+def test_workers_beyond_the_slots_share_the_last_one() -> None:
+    board = Board(2)
+
+    assert [board.take() for _ in range(4)] == [0, 1, 1, 1]
+
+
+def test_the_ready_worker_with_the_fewest_connections_is_best_placed() -> None:
+    board = board_of(3, 2, 2)
+
+    assert [board.better_placed(slot) for slot in range(3)] == [True, False, False]
+
+
+def test_a_worker_that_cannot_answer_leaves_connections_to_one_that_can() -> None:
+    for phase in (Phase.STARTING, Phase.STOPPING):
+        board = board_of(0, 9)
+        board.set_phase(0, phase)
+
+        assert board.better_placed(0)
+        assert not board.better_placed(1)
+
+
+def test_a_worker_takes_connections_where_no_other_can_answer() -> None:
+    for phase in (Phase.STARTING, Phase.STOPPING):
+        board = Board(3)
+        board.set_phase(0, phase)
+
+        assert not board.better_placed(0)
+
+
+def test_a_freed_slot_counts_no_more() -> None:
+    board = board_of(5, 0)
+    board.free(1)
+
+    assert not board.better_placed(0)
+    assert board.take() == 1
+    board.set_phase(1, Phase.READY)
+    board.set_connections(0, 0)
+    assert not board.better_placed(0)
