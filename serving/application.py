@@ -14,14 +14,15 @@ from pathlib import Path
 
 import orjson
 
-from serving import media, metrics, problems
+from serving import access, canary, media, metrics, problems, sessions
 from serving.call import Call, Reply
+from serving.canary import Canary
 from serving.errors import Draining, MethodNotAllowed, NotFound
 from serving.lane import Lane
 from serving.machine import resident_bytes
 from serving.metrics import Metrics
 from serving.model import Model
-from serving.registry import SINGLE, Entry, Registry
+from serving.registry import SINGLE, Entry, Registry, State
 from serving.settings import MIB, Settings
 from serving.values import Payload, Request, Response
 
@@ -56,9 +57,18 @@ class Application:
         self.draining = False
         self.metrics = Metrics()
         self._settings = settings
+        self._loop = loop
         self._exposition = exposition
         self._registry = Registry(settings, loop, self.metrics)
+        self._sessions = sessions.of(settings)
         self._decoders = Lane("decode", loop)
+        self._call = Call
+        self.handle: Handler = self._handle
+        """Answers one request on its reply channel, now or later; raises nothing."""
+        if settings.access_log:
+            self._call = access.LoggedCall
+            self.handle = access.logged(self._handle, {INVOCATIONS: SINGLE})
+        self._canary: Canary | None = None
         self._routes: dict[str, dict[str, Handler]] = {
             INVOCATIONS: {"POST": self._invoke},
             "/execution-parameters": {"GET": self._execution_parameters},
@@ -72,11 +82,37 @@ class Application:
         return tuple(self._routes)
 
     def load(self, folder: Path, changed: Callable[[Entry], None]) -> None:
-        """Begin to load the one model of a single-model server; ``changed`` hears the outcome."""
-        self._registry.load(SINGLE, folder, changed)
+        """Begin to load the one model of a single-model server; ``changed`` hears the outcome.
 
-    def handle(self, request: Request, reply: Reply) -> None:
-        """Answer one request on its reply channel, now or later. Raises nothing."""
+        Where there is a canary, it hears that the model is ready when that was answered well.
+
+        Raises:
+            SettingError: the canary cannot be read.
+        """
+        request = canary.read(folder, self._settings)
+        if request is None:
+            self._registry.load(SINGLE, folder, changed)
+            return
+        interval = self._settings.canary_seconds
+        self._canary = Canary(
+            request,
+            self._rehearse,
+            self._loop,
+            interval=interval,
+            timeout=min(interval, self._settings.request_timeout),
+        )
+
+        start = self._canary.start
+
+        def settled(entry: Entry) -> None:
+            if entry.state is State.READY:
+                start(partial(changed, entry))
+            else:
+                changed(entry)
+
+        self._registry.load(SINGLE, folder, settled)
+
+    def _handle(self, request: Request, reply: Reply) -> None:
         answer = problems.attempt(self._dispatch, request, reply)
         if answer is not None:
             if request.path == INVOCATIONS:
@@ -85,6 +121,8 @@ class Application:
 
     def close(self) -> None:
         """End the threads."""
+        if self._canary is not None:
+            self._canary.close()
         self._decoders.close()
         self._registry.close()
 
@@ -105,14 +143,24 @@ class Application:
         handler(request, reply)
 
     def _ping(self, _request: Request, reply: Reply) -> None:
-        self._check_draining()
+        if self.draining:
+            raise Draining("The server is about to stop; it finishes what it has begun.")
         self._registry.find(SINGLE).check()
+        if self._canary is not None:
+            self._canary.check()
         reply.send(HEALTHY)
+
+    def _rehearse(self, request: Request, reply: Reply) -> None:
+        """Ask for the canary, until the server is about to stop."""
+        if not self.draining:
+            self._handle(request, reply)
+        elif self._canary is not None:
+            self._canary.close()
 
     def _execution_parameters(self, _request: Request, reply: Reply) -> None:
         """What batch transform should do; all that runs at once may have 100 MB together."""
         settings = self._settings
-        transforms = min(settings.workers, MAX_TRANSFORM_MB)
+        transforms = max(1, min(settings.workers, MAX_TRANSFORM_MB))
         payload = min(settings.max_body // MIB, MAX_TRANSFORM_MB // transforms)
         parameters = {
             "MaxConcurrentTransforms": transforms,
@@ -125,14 +173,21 @@ class Application:
         reply.send(Response(200, self._exposition(self.metrics), metrics.CONTENT_TYPE))
 
     def _invoke(self, request: Request, reply: Reply) -> None:
-        self._check_draining()
         model, batcher = self._registry.find(SINGLE).use()
+        action = self._sessions.action(request)
+        if action is not None:
+            began = time.monotonic()
+            self._decoders.run(
+                partial(problems.attempt, action), partial(self._acted, reply, began)
+            )
+            return
         foreign = "decode" in model.foreign
         if not request.body and not foreign:
             self.metrics.answered(NO_CONTENT.status, 0.0)
             reply.send(NO_CONTENT)
             return
-        call = Call(request, _accepted(model, request), reply)
+        batcher.admit(request.deadline)
+        call = self._call(request, _accepted(model, request), reply)
         if foreign:
             batcher.submit(call)
         elif len(request.body) <= INLINE_BODY:
@@ -145,9 +200,9 @@ class Application:
                 partial(self._decoded, call, batcher.submit),
             )
 
-    def _check_draining(self) -> None:
-        if self.draining:
-            raise Draining("The server is about to stop; it finishes what it has begun.")
+    def _acted(self, reply: Reply, began: float, answer: Response) -> None:
+        self.metrics.answered(answer.status, time.monotonic() - began)
+        reply.send(answer)
 
     def _decoded(
         self, call: Call, submit: Callable[[Call], None], outcome: Payload | Response

@@ -23,7 +23,10 @@ class Reply(Protocol):
 class Call:
     """One request on its way through a model."""
 
-    __slots__ = ("accept", "began", "finished", "payload", "ready", "reply", "request", "timer")
+    __slots__ = (
+        *("accept", "began", "finished", "payload", "ready", "reply", "request", "stages"),
+        "timer",
+    )
 
     def __init__(self, request: Request, accept: str, reply: Reply) -> None:
         self.request = request
@@ -32,6 +35,8 @@ class Call:
         self.began = self.ready = time.monotonic()
         """When the request came, and when its payload was decoded, if it is."""
         self.payload: Payload | None = None
+        self.stages: tuple[float, float, float, float] | None = None
+        """Seconds it waited and was decoded, predicted and encoded, once it was."""
         self.finished = False
         self.timer: asyncio.TimerHandle | None = None
 

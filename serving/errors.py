@@ -13,8 +13,10 @@
     │   ├── PayloadTooLarge           413
     │   ├── UnsupportedMediaType      415
     │   ├── ExpectationFailed         417
+    │   ├── FailedDependency          424  what the request needs beside the model fails
     │   └── HeaderFieldsTooLarge      431
     ├── PredictionError               500  the model or its script failed
+    │   └── DeviceLost            500  and no other prediction of this process can succeed
     ├── NotImplementedByServer        501
     ├── ServiceUnavailable            503
     │   ├── ModelNotReady             503  loading, or failed to load
@@ -95,6 +97,12 @@ class ExpectationFailed(RequestError):
     status = 417
 
 
+class FailedDependency(RequestError):
+    """Something the request needs beside the model fails, such as the store of sessions."""
+
+    status = 424
+
+
 class HeaderFieldsTooLarge(RequestError):
     """The header section exceeds the limit."""
 
@@ -103,6 +111,10 @@ class HeaderFieldsTooLarge(RequestError):
 
 class PredictionError(ServingError):
     """The model, or a function of its script, failed."""
+
+
+class DeviceLost(PredictionError):
+    """The device's state is corrupt: no prediction of this process can succeed any more."""
 
 
 class NotImplementedByServer(ServingError):

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+DEVICES = Path("/dev")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - each session has a folder of its own, mode 0700
 
 
 def cpu_count(cgroup: Path = CGROUP) -> int:
@@ -25,6 +27,36 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def memory_limit(cgroup: Path = CGROUP) -> int:
+    """Memory this container may use, in bytes: its control group's limit, or all there is."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    texts = [_text(cgroup / name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
+    # No limit is "max" in version 2 and a number beyond all memory in version 1.
+    return min([physical, *(int(text) for text in texts if text.isdigit())])
+
+
+def gpus(devices: Path = DEVICES) -> list[str]:
+    """The GPUs this process may use, by the names that CUDA knows them by."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    # CUDA counts those it sees, whatever numbers their files have.
+    return [str(index) for index, _ in enumerate(devices.glob("nvidia[0-9]*"))]
+
+
+def take_gpu(number: int) -> None:
+    """Let this process see one GPU only. Called before anything loads CUDA."""
+    names = gpus()
+    if names:
+        os.environ["CUDA_VISIBLE_DEVICES"] = names[number % len(names)]
+
+
+def set_region(name: str) -> None:
+    """The AWS region for libraries in this process, unless they are told another."""
+    if name:
+        os.environ.setdefault("AWS_DEFAULT_REGION", name)
+
+
 def default_cache() -> Path:
     """Folder for what can be made again: the user's cache folder, or the temporary one.
 
@@ -35,6 +67,12 @@ def default_cache() -> Path:
     existing = next(folder for folder in (home, *home.parents) if os.access(folder, os.F_OK))
     writable = os.access(existing, os.W_OK)
     return (home if writable else Path(tempfile.gettempdir())) / "hybrid-serving"
+
+
+def default_sessions() -> Path:
+    """Folder for sessions: in shared memory where that can be written, or the temporary one."""
+    memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK | os.X_OK) else None
+    return (memory or Path(tempfile.gettempdir())) / "sagemaker_sessions"
 
 
 def _cache_home() -> Path:

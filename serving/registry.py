@@ -6,18 +6,23 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from serving import engines, warmup
 from serving.batching import Batcher, Cost
-from serving.errors import ConfigurationError, ModelNotReady, NotFound
+from serving.errors import ConfigurationError, DeviceLost, ModelNotReady, NotFound
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.problems import catch
 from serving.settings import Settings
 
 log = logging.getLogger("serving")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SINGLE = "model"
 """Name of the one model of a server that was given one."""
@@ -97,7 +102,7 @@ class Registry:
     def load(self, name: str, folder: Path, changed: Callable[[Entry], None]) -> Entry:
         """Begin to load a model directory in a thread; ``changed`` hears of the outcome.
 
-        It is called once more if the model breaks: one of its predictions hangs.
+        It is called once more if the model breaks: a prediction hangs, or loses the device.
         """
         entry = self._entries[name] = Entry(name, folder)
 
@@ -109,7 +114,21 @@ class Registry:
             log.error("model %s is stuck: %s", name, entry.reason)
             changed(entry)
 
+        def lost(error: DeviceLost) -> None:
+            if entry.state is State.READY:
+                entry.broken(str(error))
+                log.error("model %s cannot answer any more: %s", name, entry.reason)
+                changed(entry)
+
         started = time.monotonic()
+        limit = self._settings.startup_timeout
+
+        def late() -> None:
+            entry.failed(f"The model has not loaded within {limit:g} s.")
+            log.error("model %s is late: %s", name, entry.reason)
+            changed(entry)
+
+        timer = self._loop.call_later(limit, late)
 
         def work() -> None:
             outcome = catch(_load, folder, self._settings)
@@ -117,6 +136,7 @@ class Registry:
                 self._loop.call_soon_threadsafe(settle, outcome)
 
         def settle(outcome: tuple[Model, Cost] | BaseException) -> None:
+            timer.cancel()
             seconds = time.monotonic() - started
             if isinstance(outcome, BaseException):
                 entry.failed(f"The model failed to load: {_reason(outcome)}")
@@ -130,6 +150,7 @@ class Registry:
                 )
             else:
                 model, cost = outcome
+                model = _watched(model, lambda error: self._loop.call_soon_threadsafe(lost, error))
                 settings = self._settings
                 batcher = Batcher(
                     model,
@@ -165,6 +186,32 @@ class Registry:
 def _load(folder: Path, settings: Settings) -> tuple[Model, Cost]:
     model = engines.load(folder, settings)
     return model, warmup.measure(model)
+
+
+def _watched(model: Model, lost: Callable[[DeviceLost], object]) -> Model:
+    """The model, which says so, in whatever thread, when it has lost its device.
+
+    Only those on a GPU, and those of scripts, which may use one, are watched.
+    """
+
+    def watch(step: Callable[P, T]) -> Callable[P, T]:
+        def watched(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return step(*args, **kwargs)
+            except DeviceLost as error:
+                lost(error)
+                raise
+
+        return watched
+
+    if not model.foreign and model.devices == ("cpu",):
+        return model
+    return replace(
+        model,
+        decode=watch(model.decode),
+        predict=watch(model.predict),
+        encode=watch(model.encode),
+    )
 
 
 def _reason(error: BaseException) -> str:

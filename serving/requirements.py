@@ -1,4 +1,4 @@
-"""A model's own requirements: ``code/requirements.txt``, installed before the model loads.
+"""A model's own requirements: ``requirements.txt`` by its script, installed before it loads.
 
 What is installed already and fits is used; only what is missing goes into a folder that belongs to
 these requirements, so that models do not get in each other's way and the installation may be
@@ -20,15 +20,15 @@ from serving.errors import ModelLoadError
 
 log = logging.getLogger("serving")
 
-FILE = Path("code/requirements.txt")
-WHEELS = Path("code/requirements")
+FILE = "requirements.txt"
+WHEELS = "requirements"
 COMPLETE = ".complete"
 LAST_LINES = 3
 """Lines of pip's output that an error has; the log has all of them."""
 
 
 def site(folder: Path, cache: Path) -> Path | None:
-    """Where the requirements of a model directory are installed; None where it has none.
+    """Where the requirements in a script's folder are installed; None where it has none.
 
     The name is made from the requirements' text and the Python that takes them, so that equal ones
     share a folder and changed ones get another.
@@ -43,7 +43,7 @@ def site(folder: Path, cache: Path) -> Path | None:
 
 
 def install(folder: Path, cache: Path) -> None:
-    """Install the requirements of a model directory, unless they are installed.
+    """Install the requirements in a script's folder, unless they are installed.
 
     Raises:
         ModelLoadError: pip fails; the message has the end of what it said.

@@ -1,80 +1,30 @@
-"""Every setting: read once, from a mapping that is passed in, into one frozen object.
+"""Every setting: its names in the environment, its default, how it is read, what it means.
 
-A field of :class:`Settings` is a setting; its metadata says under which names the environment
-carries it, how it is read, and what it means. The command line's help, ``serving settings`` and
-the error for a bad value are all made from that.
+A field of :class:`Settings` is a setting, and its metadata say all of that; ``configuration.py``
+reads them. ``serving settings``, the reference page and the error for a bad value are made from it.
 
 SageMaker's and the AWS toolkits' variable names keep their meaning; the toolkit's own begin with
 ``SERVING_``. Of several names the first that is set wins.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from serving.errors import SettingError
-from serving.machine import cpu_count, default_cache
+from serving import kinds
+from serving.kinds import BOOLEAN, MIB, PATH, TEXT, Kind, mebibytes, seconds, whole
+from serving.machine import cpu_count, default_cache, default_sessions
 
-MIB = 1024 * 1024
-
-
-class Kind(NamedTuple):
-    """How the text of a setting becomes its value."""
-
-    read: Callable[[str], Any]
-    """Raises ValueError for text that is not allowed."""
-    allowed: str
-    """What is allowed, for the error message."""
+__all__ = ["MIB", "Settings"]
 
 
-def _boolean(text: str) -> bool:
-    return {
-        "true": True,
-        "1": True,
-        "yes": True,
-        "false": False,
-        "0": False,
-        "no": False,
-        "": False,
-    }[text.strip().lower()]
+def _setting(default: Any, kind: Kind, names: str, meaning: str, **others: Kind) -> Any:
+    """A field: its default, how it is read, the variables, and what it means.
 
-
-def _number(low: float, high: float, convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        value = convert(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    return read
-
-
-def _whole(low: int, high: int) -> Kind:
-    return Kind(_number(low, high, int), f"a whole number from {low:,} to {high:,}")
-
-
-def _seconds(low: float, high: float) -> Kind:
-    return Kind(_number(low, high, float), f"a number of seconds from {low:,} to {high:,}")
-
-
-def _mebibytes(low: float, high: float) -> Kind:
-    read = _number(low, high, float)
-    return Kind(lambda text: int(read(text) * MIB), f"a number of MiB from {low:,} to {high:,}")
-
-
-BOOLEAN = Kind(_boolean, "true or false")
-TEXT = Kind(str, "text")
-PATH = Kind(Path, "a path")
-
-
-def _log_level(text: str) -> int:
-    named = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "critical": 50}
-    return named.get(text.strip().lower()) or int(text)
-
-
-def _setting(default: Any, kind: Kind, names: str, meaning: str) -> Any:
-    metadata = {"kind": kind, "names": tuple(names.split()), "meaning": meaning}
+    ``others`` are further variables, which are read in another way, such as in another unit.
+    """
+    variables = {**dict.fromkeys(names.split(), kind), **others}
+    metadata = {"kind": kind, "variables": variables, "meaning": meaning}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -82,10 +32,13 @@ def _setting(default: Any, kind: Kind, names: str, meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of a server. Sizes are in bytes and times in seconds."""
+    """All settings of a server. Sizes are in bytes and times in seconds.
+
+    ``workers`` is 0 where nobody says how many; ``workforce.plan`` does when a server starts.
+    """
 
     base_dir: Path = _setting(
-        lambda: Path("/opt/ml"),
+        Path("/opt/ml"),
         PATH,
         "SAGEMAKER_BASE_DIR",
         "Folder under which SageMaker mounts the model, as `model`.",
@@ -93,21 +46,53 @@ class Settings:
     model: str = _setting(
         "",
         TEXT,
-        "SERVING_MODEL",
+        "SERVING_MODEL SM_MODEL_DIR",
         "Model directory, archive or URL; the default is `model` in the base folder.",
     )
+    multi_model: bool = _setting(
+        False,
+        kinds.false("this server has one model; several behind one endpoint are not supported yet"),
+        "SAGEMAKER_MULTI_MODEL",
+        "Whether models are loaded and unloaded while the server runs.",
+    )
+    region: str = _setting(
+        "",
+        TEXT,
+        "SAGEMAKER_REGION",
+        "AWS region for models at s3:// addresses and for scripts, unless AWS_DEFAULT_REGION is "
+        "set.",
+    )
     bind: str = _setting("0.0.0.0", TEXT, "SERVING_BIND", "Address to listen on.")  # noqa: S104 - a container's port is published by whoever runs it
-    port: int = _setting(8080, _whole(0, 65535), "SAGEMAKER_BIND_TO_PORT", "Port to listen on.")
+    port: int = _setting(8080, whole(0, 65535), "SAGEMAKER_BIND_TO_PORT", "Port to listen on.")
+    further_ports: range = _setting(
+        range(0),
+        kinds.PORTS,
+        "SAGEMAKER_SAFE_PORT_RANGE",
+        "Ports for whatever else listens in the container. This server needs none besides its own, "
+        "which SageMaker does not choose from these.",
+    )
     workers: int = _setting(
-        cpu_count,
-        _whole(1, 1024),
-        "SAGEMAKER_MODEL_SERVER_WORKERS",
-        "Worker processes, each with the model loaded; the default is the CPUs this container may "
-        "use.",
+        0,
+        whole(1, 1024)._replace(write=lambda number: str(number or "")),
+        "SAGEMAKER_MODEL_SERVER_WORKERS SAGEMAKER_NUM_MODEL_WORKERS",
+        "Worker processes, each with the model loaded; by default one for each GPU or else for "
+        "each CPU that this container may use, as far as its memory allows.",
+    )
+    min_workers: int = _setting(
+        1,
+        whole(1, 1024),
+        "SAGEMAKER_TS_MIN_WORKERS",
+        "Fewest worker processes, where their number is not set.",
+    )
+    max_workers: int = _setting(
+        1024,
+        whole(1, 1024),
+        "SAGEMAKER_TS_MAX_WORKERS",
+        "Most worker processes, where their number is not set.",
     )
     threads: int = _setting(
         0,
-        _whole(0, 1024),
+        whole(0, 1024),
         "SERVING_THREADS OMP_NUM_THREADS",
         "Threads a native library uses for one prediction; 0: the CPUs divided by the workers.",
     )
@@ -121,7 +106,14 @@ class Settings:
         "inference.py",
         TEXT,
         "SAGEMAKER_PROGRAM",
-        "Name of the user's script in the model's `code` folder.",
+        "Name of the user's script in its folder.",
+    )
+    code: str = _setting(
+        "",
+        TEXT,
+        "SAGEMAKER_SUBMIT_DIRECTORY",
+        "Folder of the user's script and its requirements, or an archive or URL of one; by default "
+        "`code` in the model directory.",
     )
     default_accept: str = _setting(
         "",
@@ -151,55 +143,64 @@ class Settings:
     )
     batch: bool = _setting(
         False,
-        Kind(bool, "anything"),
+        kinds.ANYTHING,
         "SAGEMAKER_BATCH",
         "Set by batch transform, to anything: answers are parts of one file.",
     )
     max_body: int = _setting(
         25 * MIB,
-        _mebibytes(0.001, 100_000),
+        kinds.size_limit(mebibytes(0.001, 100_000)),
         "SAGEMAKER_MAX_PAYLOAD_IN_MB",
-        "Largest request body, in MiB; larger ones are answered 413.",
+        "Largest request body; larger ones are answered 413.",
+        MAX_CONTENT_LENGTH=kinds.in_bytes(1, 100_000 * MIB),
+        SAGEMAKER_MAX_REQUEST_SIZE=kinds.in_bytes(1, 100_000 * MIB),
     )
     max_head: int = _setting(
         64 * 1024,
-        _whole(1024, 16 * MIB),
+        kinds.in_bytes(1024, 16 * MIB),
         "SERVING_MAX_HEAD_BYTES",
-        "Largest request line and header section together, in bytes.",
+        "Largest request line and header section together.",
     )
     max_batch_rows: int = _setting(
         1024,
-        _whole(1, 1_000_000),
-        "SERVING_MAX_BATCH_ROWS",
+        whole(1, 1_000_000),
+        "SERVING_MAX_BATCH_ROWS SAGEMAKER_TS_BATCH_SIZE",
         "Most rows stacked into one call of the model.",
     )
     max_queue: int = _setting(
         1000,
-        _whole(1, 1_000_000),
+        whole(1, 1_000_000),
         "SERVING_MAX_QUEUE SAGEMAKER_MODEL_JOB_QUEUE_SIZE",
         "Most requests waiting for the model in a worker; further ones are answered 503.",
     )
     request_timeout: float = _setting(
         60.0,
-        _seconds(0.1, 86_400),
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        seconds(0.1, 86_400),
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS SAGEMAKER_MODEL_SERVER_TIMEOUT "
+        "SAGEMAKER_TS_RESPONSE_TIMEOUT",
         "Time a request may take, waiting included; then it is answered 504.",
+    )
+    startup_timeout: float = _setting(
+        600.0,
+        seconds(0.1, 86_400),
+        "SAGEMAKER_STARTUP_TIMEOUT",
+        "Time the model has to load; then /ping says that it failed to.",
     )
     receive_timeout: float = _setting(
         30.0,
-        _seconds(0.1, 86_400),
+        seconds(0.1, 86_400),
         "SERVING_RECEIVE_TIMEOUT",
         "Longest silence while a request is being received; then it is answered 408.",
     )
     idle_timeout: float = _setting(
         75.0,
-        _seconds(0.1, 86_400),
+        seconds(0.1, 86_400),
         "SERVING_IDLE_TIMEOUT",
         "Time a connection may stay open between requests.",
     )
     drain_timeout: float = _setting(
         25.0,
-        _seconds(0, 86_400),
+        seconds(0, 86_400),
         "SERVING_DRAIN_TIMEOUT",
         "Time running requests have to finish after SIGTERM. SageMaker kills after 30.",
     )
@@ -207,19 +208,83 @@ class Settings:
         default_cache,
         PATH,
         "SERVING_CACHE",
-        "Folder for downloaded and unpacked archives.",
+        "Folder for downloaded and unpacked archives, by default in the user's cache folder or, "
+        "where that cannot be written, in the temporary one.",
     )
     max_unpacked: int = _setting(
         20 * 1024 * MIB,
-        _mebibytes(1, 10_000_000),
+        mebibytes(1, 10_000_000),
         "SERVING_MAX_UNPACKED_MB",
-        "Largest size an archive may unpack to, in MiB.",
+        "Largest size an archive may unpack to.",
+    )
+    sessions: bool = _setting(
+        False,
+        BOOLEAN,
+        "SAGEMAKER_ENABLE_STATEFUL_SESSIONS",
+        "Whether clients may open sessions, in which a script keeps values between requests.",
+    )
+    sessions_expiration: float = _setting(
+        1200.0,
+        seconds(1, 31_536_000),
+        "SAGEMAKER_SESSIONS_EXPIRATION",
+        "Time after which a session ends, from its creation.",
+    )
+    sessions_path: Path = _setting(
+        default_sessions,
+        PATH,
+        "SAGEMAKER_SESSIONS_PATH",
+        "Folder that the workers share for the values of sessions; shared memory by default.",
+    )
+    canary: str = _setting(
+        "",
+        TEXT,
+        "SERVING_CANARY",
+        "File with the body of a request, in the model directory or by its absolute path. The "
+        "server asks its own model with it, and /ping is bad while it is not answered well.",
+    )
+    canary_content_type: str = _setting(
+        "",
+        TEXT,
+        "SERVING_CANARY_CONTENT_TYPE",
+        "Content-Type of that request; by default from the file's suffix.",
+    )
+    canary_seconds: float = _setting(
+        30.0,
+        seconds(0.1, 86_400),
+        "SERVING_CANARY_SECONDS",
+        "Time from an answer to that request to the next asking, and the longest an answer may "
+        "take.",
     )
     log_level: int = _setting(
         20,
-        Kind(_log_level, "a number (20 is info) or debug, info, warning, error"),
+        kinds.LOG_LEVEL,
         "SAGEMAKER_CONTAINER_LOG_LEVEL",
         "Least severe log records that are written.",
+    )
+    log_format: str = _setting(
+        "text",
+        kinds.choice("text", "json"),
+        "SERVING_LOG_FORMAT",
+        "Form of the log: lines for people, or one JSON object a line.",
+    )
+    access_log: bool = _setting(
+        False,
+        BOOLEAN,
+        "SERVING_ACCESS_LOG",
+        "Write a line to the log for each request but those for /ping.",
+    )
+    emf_namespace: str = _setting(
+        "",
+        TEXT,
+        "SERVING_EMF_NAMESPACE",
+        "CloudWatch namespace. If it is set, each worker writes its metrics to standard output in "
+        "CloudWatch's embedded metric format.",
+    )
+    emf_interval: float = _setting(
+        60.0,
+        seconds(1, 86_400),
+        "SERVING_EMF_INTERVAL",
+        "Time between two such lines.",
     )
 
     @property
@@ -230,64 +295,13 @@ class Settings:
     @property
     def model_threads(self) -> int:
         """Threads a native library uses for one prediction, at least 1."""
-        return self.threads or max(1, cpu_count() // self.workers)
+        return self.threads or max(1, cpu_count() // max(1, self.workers))
 
+    def code_folder(self, model: Path) -> Path:
+        """Where the user's script lies that belongs to the model directory ``model``.
 
-class Origin(NamedTuple):
-    """A setting as it stands, and why."""
-
-    name: str
-    value: Any
-    source: str
-    """``command line``, the variable's name, or ``default``."""
-    variables: tuple[str, ...]
-    meaning: str
-
-
-def read(environment: Mapping[str, str], **given: Any) -> Settings:
-    """Settings from an environment; ``given`` are the command line's, and win over it.
-
-    Raises:
-        SettingError: a variable's value is not allowed; names it, the value and what is allowed.
-    """
-    values = {name: value for name, value in given.items() if value is not None}
-    for item in fields(Settings):
-        name = _variable(item.metadata["names"], environment)
-        if name and item.name not in values:
-            values[item.name] = _read(item.metadata["kind"], name, environment[name])
-    return Settings(**values)
-
-
-def parse(setting: str, name: str, text: str) -> Any:
-    """The value of a setting from text that came under another name, such as an option's.
-
-    Raises:
-        SettingError: the value is not allowed.
-    """
-    kinds = {item.name: item.metadata["kind"] for item in fields(Settings)}
-    return _read(kinds[setting], name, text)
-
-
-def explain(environment: Mapping[str, str], **given: Any) -> list[Origin]:
-    """Every setting with its value and where it came from. Raises as :func:`read` does."""
-    settings = read(environment, **given)
-    origins = []
-    for item in fields(Settings):
-        names = item.metadata["names"]
-        source = _variable(names, environment) or "default"
-        if given.get(item.name) is not None:
-            source = "command line"
-        value = getattr(settings, item.name)
-        origins.append(Origin(item.name, value, source, names, item.metadata["meaning"]))
-    return origins
-
-
-def _variable(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    return next((name for name in names if environment.get(name, "") != ""), None)
-
-
-def _read(kind: Kind, name: str, text: str) -> Any:
-    try:
-        return kind.read(text)
-    except (ValueError, KeyError, OverflowError):
-        raise SettingError(f"{name}={text!r} is not allowed; it takes {kind.allowed}.") from None
+        What SageMaker's SDK names is the folder in the model, wherever that lies here.
+        """
+        sdks = f"{self.base_dir}/model/code"
+        named = self.code.removeprefix("file://").rstrip("/")
+        return Path(named) if named not in ("", sdks) else model / "code"

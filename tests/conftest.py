@@ -4,18 +4,23 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import uvloop
 import xgboost
 from numpy.typing import NDArray
 
-from serving import settings
+from serving import configuration
 from serving.settings import Settings
 from tests.support import Run
 
 MakeSettings = Callable[..., Settings]
 ROWS, COLUMNS = 240, 5
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -40,7 +45,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 @pytest.fixture(scope="session")
 def make_settings() -> MakeSettings:
     """Settings as a machine with one CPU has them, but for those given."""
-    return lambda **given: settings.read({}, **{"workers": 1, "threads": 1, **given})
+    return lambda **given: configuration.read({}, **{"workers": 1, "threads": 1, **given})
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,12 @@ import pytest
 
 from serving import engines
 from serving.application import INLINE_BODY, Application
-from serving.errors import ModelLoadError
+from serving.canary import Canary
+from serving.errors import ModelLoadError, SettingError
 from serving.model import Model
 from serving.registry import Entry, State
 from serving.settings import MIB
-from serving.values import Payload, Request, Response
+from serving.values import Payload, Prediction, Request, Response
 from tests.conftest import MakeSettings
 from tests.support import PATIENCE, Fake, Recorder, Run, get, post
 
@@ -349,10 +350,11 @@ class TestPing:
                 begun = send(application, post(b"1"))
                 fake.began()
                 application.draining = True
-                for request in (get("/ping"), post(b"2")):
-                    assert problem(at_once(application, request))[:2] == (503, "Draining")
-                fake.release()
+                assert problem(at_once(application, get("/ping")))[:2] == (503, "Draining")
+                late = send(application, post(b"2"))  # its client could not know
+                fake.release(2)
                 assert (await begun.answer()).body == b"2\n"
+                assert (await late.answer()).body == b"4\n"
 
         run(scenario())
 
@@ -386,6 +388,7 @@ class TestExecutionParameters:
             (8, 25 * MIB, 8, 12),
             (1, 500 * MIB, 1, 100),
             (300, 25 * MIB, 100, 1),
+            (0, 25 * MIB, 1, 25),
         ],
     )
     def test_all_that_is_under_way_is_a_hundred_megabytes_at_most(
@@ -436,3 +439,183 @@ def test_requests_of_a_cheap_model_are_batched(run: Run, opened: Opened) -> None
             assert fake.calls == [[0, 1, 2]]
 
     run(scenario())
+
+
+NEW_SESSION, CLOSE = b'{"requestType":"NEW_SESSION"}', b'{"requestType":"CLOSE"}'
+
+
+def test_a_session_is_created_used_and_closed_before_the_model(
+    run: Run, opened: Opened, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        fake = Fake()
+        async with opened(fake.model(), sessions=True, sessions_path=tmp_path) as application:
+            created = await ask(application, post(NEW_SESSION))
+            ((name, value),) = created.headers
+            assert (created.status, name) == (200, "x-amzn-sagemaker-new-session-id")
+            identity = value.partition(";")[0]
+
+            def naming(body: bytes) -> Request:
+                return post(body, x_amzn_sagemaker_session_id=identity)
+
+            assert fake.calls == []
+            assert (await ask(application, naming(b"4"))).body == b"8\n"
+            closed = await ask(application, naming(CLOSE))
+            assert closed.headers == (("x-amzn-sagemaker-closed-session-id", identity),)
+            status, kind, message = problem(at_once(application, naming(b"4")))
+            assert (status, kind) == (400, "BadRequest")
+            assert "unknown, or has expired" in message
+            assert fake.calls == [[4.0]]
+            assert application.metrics.requests == {200: 3, 400: 1}
+
+    run(scenario())
+
+
+def test_a_session_that_cannot_be_created_is_a_failed_dependency(
+    run: Run, opened: Opened, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        (tmp_path / "file").touch()
+        folder = tmp_path / "file" / "sessions"
+        async with opened(Fake().model(), sessions=True, sessions_path=folder) as application:
+            status, kind, _ = problem(await ask(application, post(NEW_SESSION)))
+            assert (status, kind) == (424, "FailedDependency")
+
+    run(scenario())
+
+
+def test_no_session_is_created_without_the_setting(run: Run, opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened(Fake().model()) as application:
+            for body in (NEW_SESSION, CLOSE):
+                status, _, message = problem(at_once(application, post(body)))
+                assert status == 400
+                assert "not enabled" in message
+            named = post(b"4", x_amzn_sagemaker_session_id="NEW_SESSION")
+            assert (await ask(application, named)).body == b"8\n"
+
+    run(scenario())
+
+
+class Moody(Fake):
+    """Fails the calls whose numbers it is given, the first being 1."""
+
+    def __init__(self, *bad: int) -> None:
+        super().__init__(held=True)
+        self._bad = bad
+
+    def predict(self, payload: Payload) -> Prediction:
+        prediction = super().predict(payload)
+        if len(self.calls) in self._bad:
+            raise self.failure
+        return prediction
+
+
+class TestCanary:
+    @pytest.fixture
+    def sample(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        """A stored request, which is asked again at once when it was answered."""
+
+        def restless(*args: Any, **kwargs: Any) -> Canary:
+            return Canary(*args, **{**kwargs, "interval": 0.0})
+
+        monkeypatch.setattr("serving.application.Canary", restless)
+        (tmp_path / "sample.csv").write_bytes(b"7")
+        return str(tmp_path / "sample.csv")
+
+    def test_a_model_is_ready_when_its_canary_was_answered(
+        self, run: Run, opened: Opened, sample: str
+    ) -> None:
+        async def scenario() -> None:
+            fake, heard = Moody(1), list[State]()
+            fake.release(2)
+            given = {"canary": sample, "changed": heard.append}
+            async with opened(fake.model("predict"), **given) as application:
+                assert at_once(application, get("/ping")).status == 200
+                assert heard == [State.READY]
+                assert fake.calls[:2] == [[7.0], [7.0]]
+                fake.release(9)
+
+        run(scenario())
+
+    def test_ping_says_what_the_last_answer_was(
+        self, run: Run, opened: Opened, sample: str
+    ) -> None:
+        async def scenario() -> None:
+            fake, heard = Moody(2), list[State]()
+            fake.release()
+            given = {"canary": sample, "changed": heard.append}
+            async with opened(fake.model("predict"), **given) as application:
+                await asyncio.to_thread(fake.began)  # the first call, which was good
+                await asyncio.to_thread(fake.began)
+                assert at_once(application, get("/ping")).status == 200
+                fake.release()
+                await asyncio.to_thread(fake.began)  # so the second is judged
+                status, _, message = problem(at_once(application, get("/ping")))
+                assert status == 503
+                assert message.startswith("The canary is answered 500: ")
+                fake.release()
+                await asyncio.to_thread(fake.began)
+                assert at_once(application, get("/ping")).status == 200
+                assert heard == [State.READY]
+                fake.release(9)
+
+        run(scenario())
+
+    def test_ping_is_bad_before_the_first_answer(
+        self, run: Run, make_settings: MakeSettings, sample: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scenario() -> None:
+            fake, heard = Fake(held=True), list[State]()
+            monkeypatch.setattr(engines, "load", lambda *_: fake.model("predict"))
+            settings = make_settings(canary=sample)
+            application = Application(settings, asyncio.get_running_loop())
+            application.load(FOLDER, lambda entry: heard.append(entry.state))
+            await asyncio.to_thread(fake.began)
+            status, _, message = problem(at_once(application, get("/ping")))
+            assert (status, heard) == (503, [])
+            assert message == "The model is loaded; its canary is not answered yet."
+            application.close()
+            fake.release(9)
+
+        run(scenario())
+
+    def test_a_model_that_fails_to_load_is_not_asked(
+        self, run: Run, opened: Opened, sample: str
+    ) -> None:
+        async def scenario() -> None:
+            async with opened(ModelLoadError("It is cut."), canary=sample) as application:
+                _, _, message = problem(at_once(application, get("/ping")))
+                assert "It is cut." in message
+
+        run(scenario())
+
+    def test_a_server_that_is_about_to_stop_is_not_asked(
+        self, run: Run, opened: Opened, tmp_path: Path
+    ) -> None:
+        async def scenario() -> None:
+            (tmp_path / "sample.csv").write_bytes(b"7")
+            fake = Fake()
+            given = {"canary": str(tmp_path / "sample.csv")}
+            async with opened(fake.model("predict"), **given) as application:
+                application.draining = True
+                canary = application._canary
+                assert canary is not None
+                canary._begin()
+                assert fake.calls == [[7.0]]
+                assert canary._trial is not None
+                assert canary._trial.gone
+
+        run(scenario())
+
+    def test_one_that_cannot_be_read_is_the_operators_error(
+        self, run: Run, make_settings: MakeSettings
+    ) -> None:
+        async def scenario() -> None:
+            settings = make_settings(canary="gone.csv")
+            application = Application(settings, asyncio.get_running_loop())
+            with pytest.raises(SettingError, match=r"SERVING_CANARY='gone\.csv' cannot be read"):
+                application.load(FOLDER, lambda _: None)
+            application.close()
+
+        run(scenario())

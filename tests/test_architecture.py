@@ -13,9 +13,9 @@ import serving
 PACKAGE = Path(serving.__file__).parent
 
 LAYERS = (
-    "values errors machine lane logs progress",
+    "values errors admission kinds machine lane logs progress environment identity",
     "call media model metrics problems requirements settings stacking",
-    "archives codecs execution streaming",
+    "access archives canary codecs configuration emf execution sessions streaming workforce",
     "compat",
     "engines",
     "batching",
@@ -38,7 +38,7 @@ SERVERS = {
 
 ENVIRONMENT_READERS = {
     "cli/__init__.py",  # hands it to the commands, which read the settings from it
-    "machine.py",  # the user's cache folder
+    "machine.py",  # what libraries read: the cache folder, the GPUs, the region
     "engines/onnx.py",  # sets what its library reads
 }
 

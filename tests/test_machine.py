@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from serving.machine import cpu_count, default_cache
+from serving.machine import (
+    cpu_count,
+    default_cache,
+    gpus,
+    memory_limit,
+    set_region,
+    take_gpu,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +111,66 @@ def test_a_user_without_a_home_has_the_temporary_folder(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     assert default_cache() == Path(tempfile.gettempdir()) / "hybrid-serving"
+
+
+PHYSICAL = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "limit"),
+    [
+        ("memory.max", "1048576\n", 1048576),
+        ("memory.max", "max\n", PHYSICAL),
+        ("memory/memory.limit_in_bytes", "2097152\n", 2097152),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n", PHYSICAL),
+        ("elsewhere", "1", PHYSICAL),
+    ],
+)
+def test_memory_is_what_the_control_group_allows_or_all_there_is(
+    name: str, text: str, limit: int, tmp_path: Path
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    assert memory_limit(tmp_path) == limit
+
+
+def test_gpus_are_counted_by_their_device_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("nvidia3", "nvidia12", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    assert gpus(tmp_path) == ["0", "1"]
+
+
+@pytest.mark.parametrize(("visible", "names"), [("2,GPU-8f", ["2", "GPU-8f"]), ("", [])])
+def test_gpus_are_those_that_cuda_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str, names: list[str]
+) -> None:
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus(tmp_path) == names
+
+
+@pytest.mark.parametrize(("number", "name"), [(0, "4"), (1, "7"), (2, "4")])
+def test_a_process_takes_one_gpu(monkeypatch: pytest.MonkeyPatch, number: int, name: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    take_gpu(number)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == name
+
+
+def test_where_there_is_no_gpu_none_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    take_gpu(0)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_the_region_is_set_unless_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    set_region("us-east-1")
+    assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    set_region("")
+    assert "AWS_DEFAULT_REGION" not in os.environ
+    set_region("us-east-1")
+    assert os.environ["AWS_DEFAULT_REGION"] == "us-east-1"

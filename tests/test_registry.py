@@ -12,7 +12,14 @@ import pytest
 
 from serving import engines
 from serving.call import Call
-from serving.errors import ArchiveError, ModelLoadError, ModelNotReady, NotFound, SettingError
+from serving.errors import (
+    ArchiveError,
+    DeviceLost,
+    ModelLoadError,
+    ModelNotReady,
+    NotFound,
+    SettingError,
+)
 from serving.model import Model
 from serving.registry import Entry, Registry, State
 from serving.settings import Settings
@@ -88,6 +95,28 @@ def test_a_model_is_loaded_in_a_thread_and_says_so_meanwhile(run: Run, load: Loa
         assert threading.get_ident() not in threads
         assert (loading.heard, loading.threads) == ([State.READY], {threading.get_ident()})
         entry.check()
+
+    run(scenario())
+
+
+def test_a_model_that_takes_too_long_to_load_has_failed_until_it_is_there(
+    run: Run, load: Load
+) -> None:
+    async def scenario() -> None:
+        gate = threading.Event()
+
+        def slow() -> Model:
+            assert gate.wait(PATIENCE)
+            return Fake().model()
+
+        loading = load(slow, startup_timeout=0.001)
+        await loading.changed()
+        with pytest.raises(ModelNotReady, match=r"^The model has not loaded within 0\.001 s\.$"):
+            loading.entry.check()
+        gate.set()
+        await loading.changed()
+        assert loading.heard == [State.FAILED, State.READY]
+        loading.entry.check()
 
     run(scenario())
 
@@ -191,6 +220,67 @@ def test_a_model_whose_prediction_hangs_is_broken_and_answers_still(run: Run, lo
         assert loading.entry.use() == (model, batcher)
         fake.release(2)
         assert [(await reply.answer()).status for reply in replies] == [200, 200]
+
+    run(scenario())
+
+
+LOST = DeviceLost("The model failed: CUDA error: device-side assert triggered")
+
+
+async def submit(entry: Entry, *bodies: bytes) -> list[int]:
+    """The statuses of the answers to requests that come together."""
+    model, batcher = entry.use()
+    replies = [Recorder() for _ in bodies]
+    for body, reply in zip(bodies, replies, strict=True):
+        call = Call(post(body), "text/plain", reply)
+        if "decode" not in model.foreign:
+            call.payload = model.decode(call.request)
+        batcher.submit(call)
+    return [(await reply.answer()).status for reply in replies]
+
+
+@pytest.mark.parametrize("facts", [{"foreign": frozenset({"predict"})}, {"devices": ("cuda:0",)}])
+def test_a_model_that_loses_its_device_is_broken(
+    run: Run, load: Load, caplog: pytest.LogCaptureFixture, facts: dict[str, Any]
+) -> None:
+    async def scenario() -> None:
+        fake = Fake()
+        fake.failure = LOST
+        loading = load(lambda: fake.model(**facts))
+        await loading.changed()
+        assert await submit(loading.entry, b"1") == [200]
+        loading.entry.check()
+        assert await submit(loading.entry, b"-1", b"-2") == [500, 500]
+        with pytest.raises(ModelNotReady, match=r"^The model failed: CUDA error: device-side"):
+            loading.entry.check()
+        assert loading.heard == [State.READY, State.BROKEN]
+
+    run(scenario())
+    said = [record for record in caplog.records if "cannot answer any more" in record.getMessage()]
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("stage", ["decode", "encode"])
+def test_whichever_of_a_scripts_functions_finds_out(run: Run, load: Load, stage: str) -> None:
+    def lose(*_: object) -> Any:
+        raise LOST
+
+    async def scenario() -> None:
+        functions: dict[str, Any] = {stage: lose}
+        loading = load(lambda: Fake().model(stage, **functions))
+        await loading.changed()
+        assert await submit(loading.entry, b"1") == [500]
+        assert loading.entry.state is State.BROKEN
+
+    run(scenario())
+
+
+def test_a_model_on_the_cpu_has_no_device_to_lose(run: Run, load: Load) -> None:
+    async def scenario() -> None:
+        fake = Fake()
+        loading = load(fake.model)
+        await loading.changed()
+        assert loading.entry.use()[0].predict == fake.predict
 
     run(scenario())
 

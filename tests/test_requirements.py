@@ -37,9 +37,9 @@ def make_wheel(folder: Path, name: str, version: str, *, needs: tuple[str, ...] 
     return wheel
 
 
-def make_model(folder: Path, text: str) -> Path:
-    (folder / "code").mkdir(parents=True)
-    (folder / "code" / "requirements.txt").write_text(text)
+def make_code(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text(text)
     return folder
 
 
@@ -59,25 +59,25 @@ def test_a_model_without_requirements_has_no_folder_for_them(tmp_path: Path) -> 
 def test_requirements_and_what_they_need_come_from_the_wheels_in_the_archive(
     tmp_path: Path,
 ) -> None:
-    model = make_model(tmp_path / "model", "first_of_two\n")
-    make_wheel(model / "code/requirements", "first_of_two", "1.0", needs=("second_of_two>=2",))
-    make_wheel(model / "code/requirements", "second_of_two", "2.5")
+    code = make_code(tmp_path / "code", "first_of_two\n")
+    make_wheel(code / "requirements", "first_of_two", "1.0", needs=("second_of_two>=2",))
+    make_wheel(code / "requirements", "second_of_two", "2.5")
 
-    requirements.install(model, tmp_path / "cache")
+    requirements.install(code, tmp_path / "cache")
 
-    site = requirements.site(model, tmp_path / "cache")
+    site = requirements.site(code, tmp_path / "cache")
     assert site is not None
     assert version_in(site, "first_of_two") == "1.0"
     assert version_in(site, "second_of_two") == "2.5"
 
 
 def test_what_is_installed_already_is_not_installed_again(tmp_path: Path) -> None:
-    model = make_model(tmp_path / "model", "numpy\nonly_here\n")
-    make_wheel(model / "code/requirements", "only_here", "1.0")
+    code = make_code(tmp_path / "code", "numpy\nonly_here\n")
+    make_wheel(code / "requirements", "only_here", "1.0")
 
-    requirements.install(model, tmp_path / "cache")
+    requirements.install(code, tmp_path / "cache")
 
-    site = requirements.site(model, tmp_path / "cache")
+    site = requirements.site(code, tmp_path / "cache")
     assert site is not None
     assert (site / "only_here.py").exists()
     assert not (site / "numpy").exists()
@@ -87,49 +87,49 @@ def test_two_models_keep_different_versions_of_one_package(tmp_path: Path) -> No
     versions = ("1.0", "2.0")
     sites = []
     for version in versions:
-        model = make_model(tmp_path / version, f"versioned=={version}\n")
-        make_wheel(model / "code/requirements", "versioned", version)
-        requirements.install(model, tmp_path / "cache")
-        sites.append(requirements.site(model, tmp_path / "cache"))
+        code = make_code(tmp_path / version, f"versioned=={version}\n")
+        make_wheel(code / "requirements", "versioned", version)
+        requirements.install(code, tmp_path / "cache")
+        sites.append(requirements.site(code, tmp_path / "cache"))
     assert [version_in(site, "versioned") for site in sites if site] == list(versions)
 
 
 def test_an_installation_that_is_complete_is_used_again(tmp_path: Path) -> None:
-    model = make_model(tmp_path / "model", "kept\n")
-    make_wheel(model / "code/requirements", "kept", "1.0")
-    requirements.install(model, tmp_path / "cache")
-    site = requirements.site(model, tmp_path / "cache")
+    code = make_code(tmp_path / "code", "kept\n")
+    make_wheel(code / "requirements", "kept", "1.0")
+    requirements.install(code, tmp_path / "cache")
+    site = requirements.site(code, tmp_path / "cache")
     assert site is not None
     (site / "kept.py").write_text("VERSION = 'untouched'\n")
 
-    requirements.install(model, tmp_path / "cache")
+    requirements.install(code, tmp_path / "cache")
 
     assert version_in(site, "kept") == "untouched"
 
 
 def test_changed_requirements_are_installed_elsewhere(tmp_path: Path) -> None:
-    model = make_model(tmp_path / "model", "kept\n")
-    before = requirements.site(model, tmp_path / "cache")
-    (model / "code" / "requirements.txt").write_text("kept>=1\n")
-    assert requirements.site(model, tmp_path / "cache") != before
+    code = make_code(tmp_path / "code", "kept\n")
+    before = requirements.site(code, tmp_path / "cache")
+    (code / "requirements.txt").write_text("kept>=1\n")
+    assert requirements.site(code, tmp_path / "cache") != before
 
 
 def test_a_requirement_that_cannot_be_met_is_named_in_one_line(tmp_path: Path) -> None:
-    model = make_model(tmp_path / "model", "no_such_package==1\n")
-    make_wheel(model / "code/requirements", "another", "1.0")
+    code = make_code(tmp_path / "code", "no_such_package==1\n")
+    make_wheel(code / "requirements", "another", "1.0")
     with pytest.raises(ModelLoadError) as caught:
-        requirements.install(model, tmp_path / "cache")
+        requirements.install(code, tmp_path / "cache")
     assert "no_such_package==1" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_failed_installation_is_tried_again(tmp_path: Path) -> None:
-    model = make_model(tmp_path / "model", "late\n")
-    make_wheel(model / "code/requirements", "another", "1.0")
+    code = make_code(tmp_path / "code", "late\n")
+    make_wheel(code / "requirements", "another", "1.0")
     with pytest.raises(ModelLoadError):
-        requirements.install(model, tmp_path / "cache")
-    make_wheel(model / "code/requirements", "late", "1.0")
-    requirements.install(model, tmp_path / "cache")
-    site = requirements.site(model, tmp_path / "cache")
+        requirements.install(code, tmp_path / "cache")
+    make_wheel(code / "requirements", "late", "1.0")
+    requirements.install(code, tmp_path / "cache")
+    site = requirements.site(code, tmp_path / "cache")
     assert site is not None
     assert version_in(site, "late") == "1.0"

@@ -8,20 +8,29 @@ from typing import Any
 import pytest
 
 from serving import settings
+from serving.configuration import explain, parse, read
 from serving.errors import SettingError
-from serving.machine import cpu_count
-from serving.settings import MIB, Settings, explain, parse, read
+from serving.kinds import NO_LIMIT
+from serving.settings import MIB, Settings
 
 VALUES: list[tuple[str, str, str, Any]] = [
     ("base_dir", "SAGEMAKER_BASE_DIR", "/srv/ml", Path("/srv/ml")),
     ("model", "SERVING_MODEL", "s3://bucket/model.tar.gz", "s3://bucket/model.tar.gz"),
+    ("model", "SM_MODEL_DIR", "/opt/ml/model", "/opt/ml/model"),
+    ("multi_model", "SAGEMAKER_MULTI_MODEL", "false", False),
+    ("region", "SAGEMAKER_REGION", "eu-central-1", "eu-central-1"),
     ("bind", "SERVING_BIND", "127.0.0.1", "127.0.0.1"),
     ("port", "SAGEMAKER_BIND_TO_PORT", "9000", 9000),
+    ("further_ports", "SAGEMAKER_SAFE_PORT_RANGE", "9000-9999", range(9000, 10000)),
     ("workers", "SAGEMAKER_MODEL_SERVER_WORKERS", "3", 3),
+    ("workers", "SAGEMAKER_NUM_MODEL_WORKERS", "2", 2),
+    ("min_workers", "SAGEMAKER_TS_MIN_WORKERS", "2", 2),
+    ("max_workers", "SAGEMAKER_TS_MAX_WORKERS", "4", 4),
     ("threads", "SERVING_THREADS", "4", 4),
     ("threads", "OMP_NUM_THREADS", "2", 2),
     ("engine", "SERVING_ENGINE", "onnx", "onnx"),
     ("program", "SAGEMAKER_PROGRAM", "serve.py", "serve.py"),
+    ("code", "SAGEMAKER_SUBMIT_DIRECTORY", "/opt/ml/model/code", "/opt/ml/model/code"),
     ("default_accept", "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv", "text/csv"),
     ("allow_pickle", "SERVING_ALLOW_PICKLE", "true", True),
     ("inference_output", "SAGEMAKER_INFERENCE_OUTPUT", "labels", "labels"),
@@ -30,35 +39,59 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("batch", "SAGEMAKER_BATCH", "false", True),
     ("max_body", "SAGEMAKER_MAX_PAYLOAD_IN_MB", "6", 6 * MIB),
     ("max_body", "SAGEMAKER_MAX_PAYLOAD_IN_MB", "0.5", MIB // 2),
+    ("max_body", "SAGEMAKER_MAX_PAYLOAD_IN_MB", "0", NO_LIMIT),
+    ("max_body", "MAX_CONTENT_LENGTH", "6291456", 6 * MIB),
+    ("max_body", "SAGEMAKER_MAX_REQUEST_SIZE", "6553500", 6553500),
     ("max_head", "SERVING_MAX_HEAD_BYTES", "8192", 8192),
     ("max_batch_rows", "SERVING_MAX_BATCH_ROWS", "64", 64),
+    ("max_batch_rows", "SAGEMAKER_TS_BATCH_SIZE", "8", 8),
     ("max_queue", "SERVING_MAX_QUEUE", "7", 7),
     ("max_queue", "SAGEMAKER_MODEL_JOB_QUEUE_SIZE", "100", 100),
     ("request_timeout", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "1.5", 1.5),
     ("request_timeout", "SAGEMAKER_MODEL_SERVER_TIMEOUT", "20", 20.0),
+    ("request_timeout", "SAGEMAKER_TS_RESPONSE_TIMEOUT", "30", 30.0),
+    ("startup_timeout", "SAGEMAKER_STARTUP_TIMEOUT", "300", 300.0),
     ("receive_timeout", "SERVING_RECEIVE_TIMEOUT", "5", 5.0),
     ("idle_timeout", "SERVING_IDLE_TIMEOUT", "5", 5.0),
     ("drain_timeout", "SERVING_DRAIN_TIMEOUT", "0", 0.0),
     ("cache", "SERVING_CACHE", "/var/cache/models", Path("/var/cache/models")),
     ("max_unpacked", "SERVING_MAX_UNPACKED_MB", "100", 100 * MIB),
+    ("sessions", "SAGEMAKER_ENABLE_STATEFUL_SESSIONS", "1", True),
+    ("sessions_expiration", "SAGEMAKER_SESSIONS_EXPIRATION", "60", 60.0),
+    ("sessions_path", "SAGEMAKER_SESSIONS_PATH", "/srv/sessions", Path("/srv/sessions")),
+    ("canary", "SERVING_CANARY", "sample.csv", "sample.csv"),
+    ("canary_content_type", "SERVING_CANARY_CONTENT_TYPE", "text/csv", "text/csv"),
+    ("canary_seconds", "SERVING_CANARY_SECONDS", "5", 5.0),
     ("log_level", "SAGEMAKER_CONTAINER_LOG_LEVEL", "10", 10),
     ("log_level", "SAGEMAKER_CONTAINER_LOG_LEVEL", "Warning", 30),
+    ("log_format", "SERVING_LOG_FORMAT", "json", "json"),
+    ("access_log", "SERVING_ACCESS_LOG", "true", True),
+    ("emf_namespace", "SERVING_EMF_NAMESPACE", "Models", "Models"),
+    ("emf_interval", "SERVING_EMF_INTERVAL", "10", 10.0),
 ]
 
 REFUSED = [
     ("SAGEMAKER_BIND_TO_PORT", "65536", "a whole number from 0 to 65,535"),
     ("SAGEMAKER_BIND_TO_PORT", "http", "a whole number from 0 to 65,535"),
     ("SAGEMAKER_BIND_TO_PORT", "80.0", "a whole number from 0 to 65,535"),
+    ("SAGEMAKER_SAFE_PORT_RANGE", "9999-9000", "two port numbers with a hyphen between"),
+    ("SAGEMAKER_SAFE_PORT_RANGE", "9000", "two port numbers with a hyphen between"),
+    ("SAGEMAKER_SAFE_PORT_RANGE", "0-70000", "two port numbers with a hyphen between"),
     ("SAGEMAKER_MODEL_SERVER_WORKERS", "0", "a whole number from 1 to 1,024"),
-    ("SAGEMAKER_MODEL_SERVER_WORKERS", "-1", "a whole number from 1 to 1,024"),
+    ("SAGEMAKER_TS_MAX_WORKERS", "0", "a whole number from 1 to 1,024"),
+    ("SAGEMAKER_MULTI_MODEL", "true", "false: this server has one model; several"),
+    ("SAGEMAKER_MULTI_MODEL", "maybe", "false: this server has one model; several"),
     ("SERVING_ALLOW_PICKLE", "maybe", "true or false"),
     ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6MB", "a number of MiB from 0.001 to 100,000"),
     ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "nan", "a number of MiB from 0.001 to 100,000"),
     ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "inf", "a number of MiB from 0.001 to 100,000"),
+    ("MAX_CONTENT_LENGTH", "6.5", "a whole number of bytes from 1 to 104,857,600,000"),
+    ("MAX_CONTENT_LENGTH", "0", "a whole number of bytes from 1 to 104,857,600,000"),
     ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0", "a number of seconds from 0.1 to 86,400"),
     ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "1 min", "a number of seconds from 0.1 to 86,400"),
     ("SERVING_MAX_QUEUE", "9" * 5000, "a whole number from 1 to 1,000,000"),
     ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud", "a number"),
+    ("SERVING_LOG_FORMAT", "JSON", "text or json"),
 ]
 
 
@@ -77,14 +110,22 @@ def test_a_variable_sets_its_setting_and_no_other(
 
 
 def test_every_variable_is_tried_here() -> None:
-    known = {name for field in fields(Settings) for name in field.metadata["names"]}
+    known = {name for field in fields(Settings) for name in field.metadata["variables"]}
     assert {variable for _, variable, _, _ in VALUES} == known
 
 
 @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
 def test_every_setting_says_what_it_means(field: Any) -> None:
     assert field.metadata["meaning"].endswith(".")
-    assert field.metadata["kind"].allowed
+    assert all(kind.allowed for kind in field.metadata["variables"].values())
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+def test_what_is_printed_of_a_setting_is_read_as_its_value(field: Any) -> None:
+    kind = field.metadata["kind"]
+    for name, _, _, value in VALUES:
+        if name == field.name:
+            assert kind.read(kind.write(value)) == value
 
 
 @pytest.mark.parametrize("text", ["true", "True", "1", "yes", " TRUE "])
@@ -157,7 +198,45 @@ def test_explain_says_where_each_value_came_from() -> None:
     assert (origins["model"].value, origins["model"].source) == ("/m", "SERVING_MODEL")
     assert (origins["threads"].value, origins["threads"].source) == (3, "OMP_NUM_THREADS")
     assert (origins["bind"].value, origins["bind"].source) == ("0.0.0.0", "default")
-    assert origins["threads"].variables == ("SERVING_THREADS", "OMP_NUM_THREADS")
+    assert list(origins["threads"].variables) == ["SERVING_THREADS", "OMP_NUM_THREADS"]
+
+
+def test_explain_gives_a_value_in_the_unit_of_the_first_variable() -> None:
+    origins = {origin.name: origin for origin in explain({"MAX_CONTENT_LENGTH": "6291456"})}
+    body = origins["max_body"]
+    assert (body.value, body.text, body.source) == (6 * MIB, "6", "MAX_CONTENT_LENGTH")
+    assert body.variables["MAX_CONTENT_LENGTH"].startswith("a whole number of bytes")
+
+
+def test_each_variable_has_its_own_unit_and_the_first_counts() -> None:
+    both = {"MAX_CONTENT_LENGTH": "100", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1"}
+    assert read(both).max_body == MIB
+
+
+def test_the_fewest_workers_are_not_more_than_the_most() -> None:
+    with pytest.raises(SettingError, match=r"SAGEMAKER_TS_MIN_WORKERS=3 is more than .*=2"):
+        read({"SAGEMAKER_TS_MIN_WORKERS": "3", "SAGEMAKER_TS_MAX_WORKERS": "2"})
+
+
+def test_the_port_need_not_be_among_those_for_others() -> None:
+    both = {"SAGEMAKER_BIND_TO_PORT": "8080", "SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}
+    assert read(both).port == 8080
+
+
+@pytest.mark.parametrize(
+    ("code", "folder"),
+    [
+        ("", "/m/code"),
+        ("/opt/ml/model/code", "/m/code"),
+        ("file:///opt/ml/model/code/", "/m/code"),
+        ("/srv/code", "/srv/code"),
+        ("file:///srv/code", "/srv/code"),
+    ],
+)
+def test_the_script_lies_in_the_model_unless_another_folder_is_named(
+    code: str, folder: str
+) -> None:
+    assert read({"SAGEMAKER_SUBMIT_DIRECTORY": code}).code_folder(Path("/m")) == Path(folder)
 
 
 def test_explain_refuses_what_read_refuses() -> None:
@@ -175,11 +254,8 @@ def test_workers_share_the_cpus_unless_threads_are_set(monkeypatch: pytest.Monke
     monkeypatch.setattr(settings, "cpu_count", lambda: 8)
     assert read({}, workers=2).model_threads == 4
     assert read({}, workers=16).model_threads == 1
+    assert read({}).model_threads == 8
     assert read({}, workers=2, threads=3).model_threads == 3
-
-
-def test_there_is_a_worker_for_each_cpu() -> None:
-    assert read({}).workers == cpu_count()
 
 
 def test_the_limits_fit_sagemakers() -> None:

@@ -2,11 +2,11 @@
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from serving import archives
-from serving import settings as settings_module
+from serving import archives, configuration, machine
 from serving.progress import Bar
 from serving.settings import Settings
 
@@ -17,12 +17,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add the options that stand for settings."""
     parser.add_argument("--bind", metavar="ADDRESS", help="address to listen on [0.0.0.0]")
     parser.add_argument("--port", help="port to listen on; 0: any that is free [8080]")
-    parser.add_argument("--workers", metavar="N", help="worker processes [the CPUs there are]")
+    parser.add_argument(
+        "--workers", metavar="N", help="worker processes [one for each GPU or else CPU]"
+    )
 
 
 def read_settings(options: argparse.Namespace, environment: Environment) -> Settings:
     """The settings, those given as options first. Raises SettingError."""
-    return settings_module.read(environment, **given(options))
+    return configuration.read(environment, **given(options))
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     for name in ("model", "bind", "port", "workers"):
         text = getattr(options, name, None)
         if text is not None:
-            values[name] = settings_module.parse(name, f"--{name}", text)
+            values[name] = configuration.parse(name, f"--{name}", text)
     return values
 
 
@@ -41,7 +43,19 @@ def model_folder(source: str, settings: Settings) -> Path:
     Raises:
         ArchiveError: there is none, or it is refused.
     """
+    machine.set_region(settings.region)
     with Bar("Fetching the model") as progress:
         return archives.fetch(
             source, settings.cache, limit=settings.max_unpacked, progress=progress
         )
+
+
+def with_code(settings: Settings, model: Path) -> Settings:
+    """The settings with the folder of the user's script, fetched and unpacked if need be.
+
+    Raises:
+        ArchiveError: there is none, or it is refused.
+    """
+    if settings.code_folder(model) == model / "code":
+        return settings
+    return replace(settings, code=str(model_folder(settings.code, settings)))

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from serving import engines, warmup
-from serving.cli.common import Environment, model_folder, read_settings
+from serving.cli.common import Environment, model_folder, read_settings, with_code
 from serving.model import Model, Tensor
 
 ANY = "any, as its script decides"
@@ -24,7 +24,8 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
         ArchiveError, ModelLoadError: there is no model, or it does not load.
     """
     settings = read_settings(options, environment)
-    model = engines.load(model_folder(options.model, settings), settings)
+    folder = model_folder(options.model, settings)
+    model = engines.load(folder, with_code(settings, folder))
     warmup.measure(model)
     facts = describe(model)
     if options.json:

@@ -2,13 +2,16 @@
 
 import argparse
 import logging
+from dataclasses import replace
 
-from serving import logs, requirements
+from serving import canary, logs, requirements, workforce
+from serving import environment as toolkits
 from serving.cli.common import (
     Environment,
     add_settings,
     model_folder,
     read_settings,
+    with_code,
 )
 from serving.hosts.http import server
 
@@ -34,9 +37,16 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
         ModelLoadError: its requirements cannot be installed.
     """
     settings = read_settings(options, environment)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
+    for sentence in toolkits.unheeded(environment):
+        log.warning("%s", sentence)
     folder = model_folder(settings.model_source, settings)
-    requirements.install(folder, settings.cache)
+    settings = with_code(settings, folder)
+    requirements.install(settings.code_folder(folder), settings.cache)
+    canary.read(folder, settings)  # a wrong one ends start-up here, not each worker
+    plan = workforce.plan(settings, workforce.size(folder), workforce.here())
+    settings = replace(settings, workers=plan.workers)
     log.info("serving %s on %s:%d", folder, settings.bind, settings.port)
+    log.info("workers: %d, %s", *plan)
     server.run(settings, folder)
     return 0

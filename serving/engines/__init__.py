@@ -28,9 +28,10 @@ def load(folder: Path, settings: Settings) -> Model:
     if not folder.is_dir():
         raise ModelLoadError(f"There is no model directory {folder}.")
     program = script.find(folder, settings)
+    code = settings.code_folder(folder)
     if program:
-        _extend_path(requirements.site(folder, settings.cache))
-    hooks = script.load(program, folder) if program else None
+        _extend_path(requirements.site(code, settings.cache))
+    hooks = script.load(program, folder, code) if program else None
     if hooks and hooks.loads_itself:
         return script.override(None, hooks, folder, settings)
     engine, files = recognise(folder, settings)

@@ -6,16 +6,14 @@ takes an index, that of the request within a batch, it is always 0.
 """
 
 import re
-import uuid
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from serving import __version__
+from serving import __version__, identity, sessions
+from serving.sessions import NoSessions, Session, Sessions
 from serving.values import Headers, Request, Response
-
-REQUEST_ID = ("x-amzn-sagemaker-inference-id", "x-request-id", "x-amzn-requestid")
-"""Header fields that name a request, the first that is there."""
 
 SERVERS_OWN = frozenset(
     {"connection", "content-length", "keep-alive", "trailer", "transfer-encoding", "upgrade"}
@@ -79,9 +77,15 @@ class Processor:
 class Context:
     """One request, and the status and header fields a script sets for its response."""
 
-    def __init__(self, request: Request | None, folder: Path) -> None:
+    def __init__(
+        self,
+        request: Request | None,
+        folder: Path,
+        store: Sessions | NoSessions = sessions.NONE,
+    ) -> None:
         """Make the context of a request, or, without one, of loading the model in ``folder``."""
         self._headers = Fields(request.headers if request else {})
+        self._store = store
         self._id = ""
         self._status = 0
         self._content_type = ""
@@ -103,11 +107,24 @@ class Context:
         """The request's id by its index."""
         return {0: self.get_request_id()}
 
+    @property
+    def session_id(self) -> str | None:
+        """What the client's session is named; None outside of one."""
+        return self.session.id if self.session else None
+
+    @cached_property
+    def session(self) -> Session | None:
+        """What is kept for the client's session; None outside of one.
+
+        Raises:
+            BadRequest: it was closed, or has expired, since the request came.
+        """
+        return self._store.of(self._headers)
+
     def get_request_id(self, idx: int = 0) -> str:
         """What the client named the request, or a random name."""
         _only(idx)
-        named = next((self._headers[name] for name in REQUEST_ID if name in self._headers), "")
-        self._id = self._id or named or str(uuid.uuid4())
+        self._id = self._id or identity.of(self._headers)
         return self._id
 
     def get_request_header(self, idx: int, key: str) -> str | None:

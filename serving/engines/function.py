@@ -11,9 +11,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from serving.engines import cuda
 from serving.engines.context import Context
 from serving.errors import (
     ConfigurationError,
+    DeviceLost,
     ModelLoadError,
     PredictionError,
     RequestError,
@@ -103,6 +105,8 @@ def failure(name: str, error: BaseException) -> ServingError:
         if isinstance(status, int) and 400 <= status <= 599:
             message = getattr(error, "message", None) or getattr(error, "detail", None) or error
             return _with_status(type(error).__name__, status)(str(message))
+    if reason := cuda.lost(error):
+        return DeviceLost(f"{name} failed: {reason}")
     return PredictionError(f"{name} failed: {describe(error)}")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.codecs import Outputs
-from serving.errors import ServingError
+from serving.errors import DeviceLost, ServingError
 from serving.model import Tensor
 
 log = logging.getLogger("serving")
@@ -65,6 +65,8 @@ def try_out(call: Call, inputs: Sequence[Tensor]) -> Trial:
         first, second = (_made_up(inputs, length, seed) for seed in (1, 2))
         try:
             outputs = call(first)
+        except DeviceLost:
+            raise  # whatever is tried next fails for that reason
         except ServingError as error:
             log.info("the model did not answer a made-up row: %s", error)
             continue
@@ -87,6 +89,8 @@ def compare(call: Call, first: Arrays, second: Arrays) -> Outputs | None:
     try:
         alone = call(first), call(second)
         together = call(concatenate([first, second]))
+    except DeviceLost:
+        raise
     except ServingError:
         return None
     if any(np.shape(values)[:1] != (1,) for outputs in alone for values in outputs.values()):

@@ -16,10 +16,12 @@ import itertools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
 
+from serving import sessions
 from serving.engines import plain
 from serving.engines.context import Context
 from serving.engines.function import ARGUMENTS, Function, describe, inspect_function, where
@@ -62,26 +64,27 @@ def find(folder: Path, settings: Settings) -> Path | None:
         ModelLoadError: the settings name a script that is not there.
     """
     name = settings.program if settings.program.endswith(".py") else f"{settings.program}.py"
-    program = folder / FOLDER / name
+    code = settings.code_folder(folder)
+    program = code / name
     if program.is_file():
         return program
     if name != DEFAULT_PROGRAM:
         raise ModelLoadError(
-            f"There is no {FOLDER}/{name} in {folder}, which SAGEMAKER_PROGRAM asks for."
+            f"There is no {code.name}/{name} in {code.parent}, which SAGEMAKER_PROGRAM asks for."
         )
     return None
 
 
-def load(program: Path, folder: Path) -> Hooks:
+def load(program: Path, folder: Path, code: Path | None = None) -> Hooks:
     """Import a script, read its functions' signatures, and call its ``pre_model_fn``.
 
-    Modules beside it can be imported by it.
+    Modules in ``code``, its folder, can be imported by it; the default is that of the model.
 
     Raises:
         ModelLoadError: the import fails, or a function takes other arguments than it will get.
     """
-    if (code := str(folder / FOLDER)) not in sys.path:
-        sys.path.insert(0, code)
+    if (place := str(code or folder / FOLDER)) not in sys.path:
+        sys.path.insert(0, place)
     # A name of its own: several models may each bring an inference.py.
     name = f"serving_script_{next(_numbers)}"
     loader = SourceFileLoader(name, str(program))
@@ -113,7 +116,7 @@ def override(model: Model | None, hooks: Hooks, folder: Path, settings: Settings
         model: The engine's; None where the script's ``model_fn`` loads the model.
         hooks: The script's functions.
         folder: The model directory.
-        settings: The default media type of answers.
+        settings: The default media type of answers, and where sessions are kept.
 
     Raises:
         ModelLoadError: a function that loads failed, or one is missing.
@@ -138,14 +141,15 @@ def override(model: Model | None, hooks: Hooks, folder: Path, settings: Settings
     if functions.keys() <= LOADING:
         return model
     accept = settings.default_accept or model.writes[0]
+    contexts = partial(Context, folder=folder, store=sessions.of(settings))
     if "transform_fn" in functions:
         transform = functions["transform_fn"]
-        return Transform(transform, model.native.model, folder, accept).model(model)
+        return Transform(transform, model.native.model, contexts, accept).model(model)
     stages = Stages(
         model,
         model.native,
         functions,
-        folder,
+        contexts,
         default_accept=accept,
         stack_rows=hooks.stack_rows,
     )

@@ -1,8 +1,7 @@
 """A request's three stages, with a script's functions in place of some of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,10 @@ TEXT = ("application/json", "text/csv")
 """Bodies of these types reach a script as text, all others as bytes."""
 
 
+Contexts = Callable[[Request | None], Context]
+"""Makes the context of a request; of none where it will not be seen."""
+
+
 class Carried(NamedTuple):
     """A value on its way through the stages, with the context that its functions share."""
 
@@ -30,10 +33,12 @@ class Carried(NamedTuple):
 class Transform:
     """A ``transform_fn``: all three stages in one, which is that of the prediction."""
 
-    def __init__(self, function: Function, loaded: Any, folder: Path, default_accept: str) -> None:
+    def __init__(
+        self, function: Function, loaded: Any, contexts: Contexts, default_accept: str
+    ) -> None:
         self._function = function
         self._loaded = loaded
-        self._folder = folder
+        self._context = contexts
         self._default_accept = default_accept
 
     def model(self, base: Model) -> Model:
@@ -53,7 +58,7 @@ class Transform:
     def predict(self, payload: Payload) -> Prediction:
         """The whole response, to the request that the payload holds."""
         request: Request = payload.data
-        context = Context(request, self._folder)
+        context = self._context(request)
         accept = _accept(request.headers.get("accept", ""), self._default_accept)
         arguments = (self._loaded, *_body(request), accept)
         answer = self._function(*arguments, context=context)
@@ -68,7 +73,7 @@ class Stages:
         base: Model,
         native: Native,
         functions: Mapping[str, Function],
-        folder: Path,
+        contexts: Contexts,
         *,
         default_accept: str,
         stack_rows: bool,
@@ -78,7 +83,7 @@ class Stages:
         self._input = functions.get("input_fn")
         self._predict = functions.get("predict_fn")
         self._output = functions.get("output_fn")
-        self._folder = folder
+        self._context = contexts
         self._default_accept = default_accept
         self._stack_rows = stack_rows
         # Without these an output_fn's context may as well be a new one: nothing was set on it.
@@ -100,13 +105,19 @@ class Stages:
             inputs=() if self._input else base.inputs,
             outputs=() if self._predict or self._output else base.outputs,
             sample=None if self._predict else base.sample,
-            merge_key=None if self._predict else base.merge_key,
+            merge_key=self._merge_key,
             foreign=base.foreign | foreign,
         )
 
+    @property
+    def _merge_key(self) -> Hashable:
+        if self._predict is None:
+            return self._base.merge_key
+        return "the script's" if self._stack_rows and not self._carries else None
+
     def decode(self, request: Request) -> Payload:
         """The value of ``input_fn``, or the engine's."""
-        context = Context(request, self._folder)
+        context = self._context(request)
         if self._input is None:
             payload = self._base.decode(request)
         else:
@@ -126,14 +137,14 @@ class Stages:
             outputs = self._base.predict(payload._replace(data=data)).outputs
         else:
             value = data if self._input else self._native.argument(data)
-            context = context or Context(None, self._folder)
+            context = context or self._context(None)
             outputs = self._predict(value, self._native.model, context=context)
         return Prediction(Carried(outputs, context) if self._carries and context else outputs)
 
     def encode(self, prediction: Prediction, accept: str, request: Request) -> Response:
         """The body of ``output_fn``, or the engine's, with what the context was given."""
         outputs, context = _parts(prediction.outputs)
-        context = context or Context(request, self._folder)
+        context = context or self._context(request)
         if self._output is None:
             encode = plain.encode if self._predict else self._base.encode
             return context.apply(encode(Prediction(outputs), accept, request))

@@ -137,9 +137,8 @@ def of_module(module: torch.nn.Module, settings: Settings) -> Model:
         return value.to(where) if isinstance(value, torch.Tensor) else value
 
     def predict(payload: Payload) -> Prediction:
-        value = argument(payload.data)
         with torch.no_grad():
-            result = catch(module, value)
+            result = catch(lambda: module(argument(payload.data)))
         if isinstance(result, BaseException):
             raise failure(result) from result
         return Prediction(result)

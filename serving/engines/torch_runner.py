@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from serving.codecs import Outputs
-from serving.engines import rows, tensors
-from serving.errors import BadRequest, PredictionError
+from serving.engines import cuda, rows, tensors
+from serving.errors import BadRequest, DeviceLost, PredictionError
 from serving.model import Native, Tensor
 from serving.values import Payload
 
@@ -48,16 +48,19 @@ class Runner:
         Raises:
             BadRequest: a condition that an exported program sets its inputs is not met.
             PredictionError: the module failed, or answered with something else than tensors.
+            DeviceLost: the GPU is lost to this process.
         """
-        arguments = self._arguments(data)
+        leaves: dict[str, Any] = {}
         with torch.inference_mode():
             try:
-                result = self._module(*arguments)
+                result = self._module(*self._arguments(data))
+                self._structure = name_leaves(result, "", leaves)
+                # What fails on a GPU may only be noticed when its result is fetched.
+                return {
+                    key: to_array(key, leaf) for key, leaf in leaves.items() if leaf is not None
+                }
             except (RuntimeError, AssertionError, IndexError, TypeError, ValueError) as error:
                 raise failure(error) from error
-            leaves: dict[str, Any] = {}
-            self._structure = name_leaves(result, "", leaves)
-            return {name: to_array(name, leaf) for name, leaf in leaves.items() if leaf is not None}
 
     def native(self, module: Any, inputs: tuple[Tensor, ...], stacks: tensors.Stacks) -> Native:
         """What scripts see of the module: tensors, where the engine has arrays."""
@@ -166,6 +169,8 @@ def as_arrays(value: Any, inputs: Sequence[Tensor]) -> Any:
 
 def failure(error: BaseException) -> BadRequest | PredictionError:
     """What a module's exception means to the client."""
+    if reason := cuda.lost(error):
+        return DeviceLost(f"The model failed: {reason}")
     # TorchScript's message is a listing that ends with what happened.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1] if lines else ""

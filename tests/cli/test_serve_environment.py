@@ -1,10 +1,12 @@
 """What ``serve`` says, at its start and while it runs: workers, variables, access log, EMF."""
 
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
 
+from tests.cli.conftest import Command
 from tests.support import post, serving
 
 SCRIPT = """\
@@ -58,3 +60,10 @@ def test_the_scripts_folder_may_be_an_archive(tmp_path: Path) -> None:
         answer = server.ask(post(b'"a"', content_type="application/json"))
     assert (answer.status, answer.body) == (200, b'"A"')
     assert "workers: 1, as set" in server.log
+
+
+def test_libraries_and_scripts_learn_sagemakers_region(
+    command: Command, folders: dict[str, Path]
+) -> None:
+    assert command("inspect", folders["onnx"], SAGEMAKER_REGION="eu-north-1").status == 0
+    assert os.environ["AWS_DEFAULT_REGION"] == "eu-north-1"

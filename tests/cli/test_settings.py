@@ -2,7 +2,7 @@
 
 import re
 
-from serving.settings import explain
+from serving.configuration import explain
 from tests.cli.conftest import Command
 
 LINE = re.compile(r"(?P<name>[A-Z_]+)(?: or [A-Z_]+)* = (?P<value>.+?)   \[(?P<source>.+)\]")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from serving import settings
+from serving import configuration
 from serving.application import Application
 from serving.values import Request, Response
 
@@ -211,7 +211,7 @@ class KeptReply:
 async def answer_in_process(model: Path, request: Request) -> Answer:
     """What the core of this process answers, with no server and no container between."""
     loop = asyncio.get_running_loop()
-    application = Application(settings.read({}), loop)
+    application = Application(configuration.read({}), loop)
     loaded, reply = loop.create_future(), KeptReply()
     try:
         application.load(model, loaded.set_result)

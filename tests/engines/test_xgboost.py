@@ -162,7 +162,7 @@ import sys
 from pathlib import Path
 from serving.engines import boosters
 from serving.errors import ModelLoadError
-from serving.settings import read
+from serving.configuration import read
 
 model, settings = Path(sys.argv[1]), read({})
 content = model.read_bytes()
