@@ -2,16 +2,18 @@
 
 There is no timer to tune. A prediction whose measured cost is small runs on the event loop: the
 requests that arrived in one turn of the loop are predicted together at its end. Anything slower
-runs in the model's own thread, so that one request never stalls another.
+runs in the model's own thread, so that one request never stalls another. What would wait too long
+is refused at once, see admission.py.
 """
 
 import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple, cast
 
+from serving.admission import Gate
 from serving.call import Call
 from serving.errors import DeadlineExceeded, Overloaded
 from serving.execution import Outcome, run
@@ -73,51 +75,85 @@ class Batcher:
         self._model = model
         self._loop = loop
         self._max_rows = max_rows
-        self._max_queue = max_queue
         self._inline_rows = 0 if model.foreign else min(max_rows, cost.rows_within(INLINE_SECONDS))
+        self._merge_key = model.merge_key
         self._turn: list[Call] = []
+        self._turn_gate = Gate()
         self._queue: deque[Call] = deque()
+        self._gate = Gate(max_queue)
         self._metrics = metrics or Metrics()
         self._patience = patience
         self._hung = hung
         self._lane = self._new_lane()
         self._watch: asyncio.TimerHandle | None = None  # while the lane is busy
-        self._rate = 0.0
+
+    def admit(self, deadline: float) -> None:
+        """Return if a call that comes now can be answered in time, before anything is spent on it.
+
+        Raises:
+            Overloaded: it cannot.
+        """
+        if not self._inline_rows:
+            self._admit(deadline - time.monotonic())
+        elif not self._turn_gate.admits(len(self._turn)):
+            raise _overloaded(len(self._turn), self._turn_gate.rate)
 
     def submit(self, call: Call) -> None:
         """Take a call. Its payload is decoded, or is None where decoding is the model's thread's.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: the queue is full, or would take too long.
             DeadlineExceeded: the deadline has passed.
         """
         payload = call.payload
         if payload is not None and payload.rows <= self._inline_rows:
             if not self._turn:
                 self._loop.call_soon(self._run_turn)
+                self._turn_gate.busy(time.monotonic())
             self._turn.append(call)
             return
-        if len(self._queue) >= self._max_queue:
-            raise self._overloaded()
         delay = call.request.deadline - time.monotonic()
         if delay <= 0:
             raise _too_late("before")
+        self._admit(delay)
         if delay < math.inf:
             call.timer = self._loop.call_later(delay, self._expire, call)
         self._queue.append(call)
         self._metrics.waiting = len(self._queue)
         if self._watch is None:
+            self._gate.busy(time.monotonic())
             self._start()
 
     def close(self) -> None:
         """End the model's thread after the batch it runs."""
         self._lane.close()
 
+    def _admit(self, within: float) -> None:
+        waiting = len(self._queue)
+        if not self._gate.admits(waiting, within):
+            raise _overloaded(waiting, self._gate.rate)
+
     def _run_turn(self) -> None:
-        calls, self._turn = self._turn, []
-        while calls:
-            batch, calls = _take(calls, self._inline_rows)
-            self._finish(run(self._model, batch))
+        turn, self._turn, began = self._turn, [], time.monotonic()
+        alive = [call for call in turn if self._alive(call, began)]
+        rest, predictions = alive, 0
+        while rest:
+            batch, rest = _take(rest, self._inline_rows)
+            outcome = run(self._model, batch)
+            predictions += len(outcome.rows)
+            self._finish(outcome)
+        if alive:
+            self._turn_gate.free(began, time.monotonic(), len(alive), predictions)
+
+    def _alive(self, call: Call, now: float) -> bool:
+        """Whether anybody waits for the answer still; if not, the call is done with."""
+        if call.reply.gone:
+            call.abandon()
+        elif call.request.deadline <= now:
+            self._answer(call, response(_too_late("before")))
+        else:
+            return True
+        return False
 
     def _new_lane(self) -> Lane:
         return Lane(f"model-{self._model.engine}", self._loop)
@@ -132,7 +168,7 @@ class Batcher:
                 waiting.append(call)
             else:
                 late.append(call)  # its timer is due
-        batch, rest = _take(waiting, self._max_rows)
+        batch, rest = self._next(waiting) if waiting else ([], [])
         self._queue = deque(late + rest)
         self._metrics.waiting = len(self._queue)
         if batch:
@@ -140,12 +176,31 @@ class Batcher:
             self._watch = self._loop.call_later(min(self._patience, 1e6), self._give_up)
             lane.run(lambda: run(self._model, batch), lambda outcome: self._done(lane, outcome))
 
+    def _next(self, calls: list[Call]) -> tuple[list[Call], list[Call]]:
+        """The next batch, and the rest in its order.
+
+        What does not stack is predicted call by call, and all answers of a batch come together:
+        only as many share one as cost little more than to give the thread a batch.
+        """
+        key = self._key(calls[0])
+        mates = [call for call in calls if self._key(call) == key]
+        if key is None:
+            cost = self._gate.alone or INLINE_SECONDS
+            batch = mates[: max(1, int(INLINE_SECONDS / cost))]
+        else:
+            batch, _ = _take(mates, self._max_rows)
+        chosen = set(batch)
+        return batch, [call for call in calls if call not in chosen]
+
+    def _key(self, call: Call) -> Hashable:
+        return self._merge_key if call.payload is None else call.payload.merge_key
+
     def _done(self, lane: Lane, outcome: Outcome) -> None:
         if lane is self._lane:
             cast("asyncio.TimerHandle", self._watch).cancel()
             self._watch = None
-        rate = len(outcome.answers) / max(1e-6, outcome.encoded - outcome.started)
-        self._rate = rate if not self._rate else 0.8 * self._rate + 0.2 * rate
+        answers, predictions = len(outcome.answers), len(outcome.rows)
+        self._gate.free(outcome.started, outcome.encoded, answers, predictions)
         self._finish(outcome)
         if self._queue and self._watch is None:  # a reply may have brought the next request
             self._start()
@@ -154,15 +209,20 @@ class Batcher:
         """Count what the batch cost, and send the answers."""
         stages, batches = self._metrics.stages, self._metrics.batches
         count = len(outcome.answers)
-        stages["predict"].observe(outcome.predicted - outcome.decoded, count)
-        stages["encode"].observe((outcome.encoded - outcome.predicted) / count, count)
+        predict = outcome.predicted - outcome.decoded
+        encode = (outcome.encoded - outcome.predicted) / count
+        stages["predict"].observe(predict, count)
+        stages["encode"].observe(encode, count)
         for rows in outcome.rows:
             batches.observe(rows)
-        decode = (outcome.decoded - outcome.started) / count
+        each = (outcome.decoded - outcome.started) / count
         for call, answer in outcome.answers:
-            stages["wait"].observe(outcome.started - call.ready)
+            wait = outcome.started - call.ready
             # What the model's thread decoded was not ready before.
-            stages["decode"].observe(call.ready - call.began if call.payload else decode)
+            decode = call.ready - call.began if call.payload else each
+            stages["wait"].observe(wait)
+            stages["decode"].observe(decode)
+            call.stages = wait, decode, predict, encode
             self._answer(call, answer)
 
     def _answer(self, call: Call, answer: Response) -> None:
@@ -183,13 +243,15 @@ class Batcher:
         waiting = call in self._queue
         if waiting:
             self._queue.remove(call)
+            self._metrics.waiting = len(self._queue)
         self._answer(call, response(_too_late("waiting for" if waiting else "in")))
 
-    def _overloaded(self) -> Overloaded:
-        error = Overloaded(f"{len(self._queue)} requests wait for the model already; try again.")
-        wait = math.ceil(len(self._queue) / self._rate) if self._rate else 1
-        error.headers = (("retry-after", str(min(wait, MAX_RETRY_SECONDS))),)
-        return error
+
+def _overloaded(waiting: int, rate: float) -> Overloaded:
+    error = Overloaded(f"{waiting} requests wait for the model already; try again.")
+    wait = math.ceil(waiting / rate) if rate else 1
+    error.headers = (("retry-after", str(min(max(1, wait), MAX_RETRY_SECONDS))),)
+    return error
 
 
 def _too_late(where: str) -> DeadlineExceeded:

@@ -1,6 +1,7 @@
 """Requests into batches: what is predicted together, where, and what everyone is answered."""
 
 import asyncio
+import itertools
 import json
 import threading
 import time
@@ -207,6 +208,41 @@ class TestDearModels:
 
         run(scenario())
 
+    def test_slow_calls_that_do_not_stack_are_answered_one_by_one(
+        self, run: Run, desk_of: DeskOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scenario() -> None:
+            clock = itertools.count(0.0, 1.0)
+            monkeypatch.setattr(execution, "time", SimpleNamespace(monotonic=clock.__next__))
+            fake = Fake(held=True)
+            desk = desk_of(fake.model("decode"), DEAR)
+            first, second, late = desk.submit(1), desk.submit(2), desk.submit(3, within=OVERDUE)
+            fake.began()
+            fake.release()
+            assert lines(await first.answer()) == [2]
+            fake.began()
+            assert (await late.answer()).status == 504
+            fake.release()
+            assert lines(await second.answer()) == [4]
+            assert fake.calls == [[1], [2]]
+
+        run(scenario())
+
+    def test_a_script_that_stacks_rows_is_given_what_waits_before_it_is_decoded(
+        self, run: Run, desk_of: DeskOf
+    ) -> None:
+        async def scenario() -> None:
+            fake = Fake(held=True)
+            desk = desk_of(fake.model("decode", merge_key="the script's"), DEAR)
+            replies = [desk.submit(0)]
+            fake.began()
+            replies += [desk.submit(1), desk.submit(2)]
+            fake.release(2)
+            assert [lines(await reply.answer()) for reply in replies] == [[0], [2], [4]]
+            assert fake.calls == [[0], [1, 2]]
+
+        run(scenario())
+
     def test_a_bad_row_does_not_fail_its_neighbours(self, run: Run, desk_of: DeskOf) -> None:
         async def scenario() -> None:
             fake = Fake(held=True)
@@ -339,6 +375,25 @@ class TestTheDead:
 
         run(scenario())
 
+    def test_nor_does_a_call_of_a_cheap_model_that_nobody_waits_for(
+        self, run: Run, desk_of: DeskOf
+    ) -> None:
+        async def scenario() -> None:
+            fake = Fake()
+            desk = desk_of(fake.model(), CHEAP)
+            left, late, stays = desk.submit(1), desk.submit(2, within=-1), desk.submit(3)
+            left.gone = True
+            assert lines(await stays.answer()) == [6]
+            assert (await late.answer()).status == 504
+            assert (left.answers, fake.calls) == ([], [[3]])
+            left = desk.submit(4)
+            left.gone = True
+            await asyncio.sleep(0)
+            assert lines(await desk.submit(5).answer()) == [10]
+            assert fake.calls == [[3], [5]]
+
+        run(scenario())
+
     def test_the_hanging_models_request_is_answered_at_its_deadline_and_not_again(
         self, run: Run, desk_of: DeskOf
     ) -> None:
@@ -445,6 +500,67 @@ class TestOverload:
             second = desk.submit(2)
             fake.release(2)
             assert [lines(await reply.answer()) for reply in (first, second)] == [[0], [4]]
+
+        run(scenario())
+
+    def test_a_turn_of_the_loop_takes_a_burst_but_in_overload_a_few_calls(
+        self, run: Run, desk_of: DeskOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Calls of 0.5 ms; with 300 a turn that is 150 ms of work, and more comes."""
+
+        async def scenario() -> None:
+            now = 0.0
+            fake = Fake()
+
+            def predict(payload: Payload) -> Prediction:
+                nonlocal now
+                now += 0.0005
+                return fake.predict(payload)
+
+            monkeypatch.setattr(batching, "time", SimpleNamespace(monotonic=lambda: now))
+            desk = desk_of(fake.model(predict=predict), Cost(0.0, 0.0005))
+
+            async def offer(calls: int) -> int:
+                replies = []
+                for number in range(calls):
+                    try:
+                        desk.batcher.admit(float("inf"))
+                    except Overloaded:
+                        continue
+                    replies.append(desk.submit(number, key="-"))
+                for reply in replies:
+                    await reply.answer()
+                return len(replies)
+
+            assert await offer(1) == 1
+            assert await offer(300) == 201
+            assert [await offer(300) for _ in range(3)] == [5, 5, 5]
+            now += 60.0  # rest
+            assert await offer(1) == 1
+            assert await offer(100) == 100
+
+        run(scenario())
+
+    def test_a_request_that_cannot_be_answered_in_time_is_refused_at_once(
+        self, run: Run, desk_of: DeskOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scenario() -> None:
+            clock = iter([0.0, 0.0, 0.0, 10.0])
+            monkeypatch.setattr(execution, "time", SimpleNamespace(monotonic=clock.__next__))
+            fake = Fake(held=True)
+            desk = desk_of(fake.model(), DEAR)
+            fake.release()
+            await desk.submit(0).answer()
+            monkeypatch.undo()
+            replies = [desk.submit(1, within=60)]
+            fake.began()
+            replies += [desk.submit(number, within=60) for number in range(2, 7)]
+            with pytest.raises(Overloaded):
+                desk.batcher.admit(time.monotonic() + 45)
+            desk.batcher.admit(time.monotonic() + 55)
+            fake.release(2)
+            for reply in replies:
+                await reply.answer()
 
         run(scenario())
 

@@ -4,7 +4,7 @@ The clock and the model's thread are moved by hand, so that an order is an order
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -17,6 +17,7 @@ from serving import batching, problems
 from serving.batching import INLINE_SECONDS, Batcher, Cost
 from serving.call import Call
 from serving.errors import DeadlineExceeded, Overloaded
+from serving.metrics import Metrics
 from serving.values import Request, Response
 from tests.support import Fake, post
 
@@ -38,6 +39,7 @@ class Client:
         self.bad = bad
         self.deadline = FOREVER
         self.gone = False
+        self.refused = False
         self.answers: list[tuple[float, Response]] = []
 
     def request(self) -> Request:
@@ -68,6 +70,7 @@ class World:
         self.jobs: deque[Job] = deque()
         self.hung = 0
         self.fake = Fake()
+        self.metrics = Metrics()
         self.loop = VirtualLoop(self)
         self.loop.set_exception_handler(self._fail)
         self.failures: list[dict[str, Any]] = []
@@ -78,6 +81,7 @@ class World:
             self.loop,
             max_rows=MAX_ROWS,
             max_queue=MAX_QUEUE,
+            metrics=self.metrics,
             patience=PATIENCE,
             hung=self._count,
         )
@@ -97,6 +101,7 @@ class World:
         try:
             self.batcher.submit(call)
         except (Overloaded, DeadlineExceeded) as error:
+            client.refused = True
             client.send(problems.response(error))
 
     def turn(self) -> None:
@@ -239,3 +244,12 @@ def test_a_model_that_answers_in_time_is_never_taken_to_hang(
 ) -> None:
     prompt = [event for event in events if event[0] != "advance"]
     assert play(prompt).hung == 0
+
+
+@given(EVENTS)
+def test_every_answer_is_counted_once(events: list[tuple[Any, ...]]) -> None:
+    world = play(events)
+    taken = [client for client in world.clients if not client.refused]
+    answers = Counter(response.status for client in taken for _, response in client.answers)
+    assert world.metrics.requests == answers
+    assert world.metrics.waiting == 0

@@ -1,6 +1,6 @@
 """A request's three stages, with a script's functions in place of some of them."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -110,7 +110,7 @@ class Stages:
         )
 
     @property
-    def _merge_key(self) -> Hashable:
+    def _merge_key(self) -> Any:
         if self._predict is None:
             return self._base.merge_key
         return "the script's" if self._stack_rows and not self._carries else None
