@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def main() -> None:
     for count in ROWS:
         rows = np.random.default_rng(0).normal(size=(count, 30)).astype(np.float32)
         rounds = [
-            (_each(lambda r=rows: booster.inplace_predict(r)), _each(lambda r=rows: direct(r)))
+            (_each(partial(booster.inplace_predict, rows)), _each(partial(direct, rows)))
             for _ in range(ROUNDS)
         ]
         method, function = (statistics.median(times) for times in zip(*rounds, strict=True))

@@ -1,9 +1,9 @@
 """Boosters' predictions of dense rows, by the shortest way through XGBoost's C interface.
 
-``Booster.inplace_predict`` spends most of its time, for few rows, on the way in and out: it inspects
-the input's type, writes two JSON documents, checks names, and has the library make an object for
-the rows. The C function behind it (XGBoosterPredictFromDense, documented and stable) takes less
-than half as long for up to 32 rows; ``python -m benchmarks.engines`` measures both.
+``Booster.inplace_predict`` spends most of its time, for few rows, on the way in and out: it
+inspects the input's type, writes two JSON documents, checks names, and has the library make an
+object for the rows. The C function behind it (XGBoosterPredictFromDense, documented and stable)
+takes less than half as long for up to 32 rows; ``python -m benchmarks.engines`` measures both.
 """
 
 import ctypes
