@@ -51,6 +51,10 @@ class Board:
         """Say how many connections the worker has."""
         self._words[slot * WORDS + 1] = count
 
+    def connections(self, slot: int) -> int:
+        """How many connections the worker has."""
+        return self._words[slot * WORDS + 1]
+
     def better_placed(self, slot: int) -> bool:
         """Whether another worker should take the next connection.
 
@@ -60,8 +64,8 @@ class Board:
         others = list(self._ready_except(slot))
         if self.phase(slot) is not Phase.READY:
             return bool(others)
-        mine = self._words[slot * WORDS + 1]
-        return any(self._words[other * WORDS + 1] < mine for other in others)
+        mine = self.connections(slot)
+        return any(self.connections(other) < mine for other in others)
 
     def _ready_except(self, slot: int) -> Iterator[int]:
         for other in range(self._slots):

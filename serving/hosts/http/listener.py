@@ -3,7 +3,7 @@
 The workers share one listening socket. Left to the kernel, the worker that is awake takes all of a
 burst of connections; a socket for each worker (SO_REUSEPORT) deals them out by a hash, unevenly for
 the few long connections that load balancers keep, and loses those dealt to a worker that dies. So a
-worker takes one connection at a time, and leaves it to a better placed one for a moment.
+worker takes few connections at a time, and leaves them to a better placed one for a moment.
 """
 
 import asyncio
@@ -17,6 +17,10 @@ log = logging.getLogger("serving")
 
 DEFER_SECONDS = 0.003
 """How long a better placed worker has to take a connection before this one does."""
+
+SHARE = 8
+"""A worker takes at once as many connections as this part of those it has, and one at least: few
+are dealt out one by one, and a thousand do not wait for a thousand turns of a busy loop."""
 
 EXHAUSTED_SECONDS = 0.5
 """Pause after accept failed for want of file descriptors or memory."""
@@ -61,26 +65,32 @@ class Listener:
             self._loop.remove_reader(sock)
             self._loop.call_later(DEFER_SECONDS, self._deferred, sock)
         else:
-            self._accept(sock)
+            self._accept_some(sock)
 
     def _deferred(self, sock: socket.socket) -> None:
         if self._open:
+            self._watch(sock)
             # A worker that cannot answer yet goes on waiting for one that can.
             if self._board.phase(self._slot) is Phase.READY:
-                self._accept(sock)
-            self._watch(sock)
+                self._accept_some(sock)
 
-    def _accept(self, sock: socket.socket) -> None:
+    def _accept_some(self, sock: socket.socket) -> None:
+        for _ in range(1 + self._board.connections(self._slot) // SHARE):
+            if not self._accept(sock):
+                return
+
+    def _accept(self, sock: socket.socket) -> bool:
         try:
             client, _ = sock.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another worker was quicker, or the client has left
+            return False  # another worker was quicker, or the client has left
         except OSError as error:
             log.warning("cannot accept connections: %s", error)
             self._loop.remove_reader(sock)
             self._loop.call_later(EXHAUSTED_SECONDS, self._watch, sock)
-            return
+            return False
         client.setblocking(False)
         task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
