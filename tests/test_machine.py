@@ -92,13 +92,15 @@ def test_where_it_cannot_be_written_the_temporary_folder_takes_its_place(
 
 
 def test_a_home_that_may_not_be_looked_into_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "/root/.cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/another/home/.cache")
 
     def forbidden(_path: Path, **_: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(Path, "stat", forbidden)
-    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.F_OK and str(path) == "/root")
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: mode == os.F_OK and str(path) == "/another"
+    )
     assert default_cache() == Path(tempfile.gettempdir()) / "hybrid-serving"
 
 
