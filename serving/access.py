@@ -5,11 +5,11 @@ An application that keeps none does not pass through here.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from serving import identity
-from serving.call import Call, Reply
+from serving.call import Call, Handler, Reply
 from serving.values import Request, Response
 
 log = logging.getLogger("serving.access")
@@ -18,8 +18,6 @@ UNLOGGED = "/ping"
 
 LONGEST_PATH = 256
 """Characters of a path that are logged."""
-
-Handler = Callable[[Request, Reply], None]
 
 
 def logged(handle: Handler, models: Mapping[str, str]) -> Handler:

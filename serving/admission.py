@@ -15,6 +15,8 @@ up within a second or so; then the queue is short, and stays short until the mod
 
 import math
 
+from serving.errors import Overloaded
+
 STEADY_CALLS = 3
 STEADY_SECONDS = 0.002
 """Waiting that is always allowed: so many times what a call alone costs, and at least this, since
@@ -34,6 +36,9 @@ of an overload must not look like one."""
 
 WEIGHT = 0.2
 """Of the latest measurement in the averages."""
+
+MAX_RETRY_SECONDS = 60
+"""Longest wait that a refused client is told, however slow the model has been."""
 
 
 class Gate:
@@ -87,3 +92,14 @@ class Gate:
         seconds = max(self._burst, STEADY_SECONDS, STEADY_CALLS * self.alone)
         if self.rate:
             self.room = min(1.0 + seconds * self.rate, self._most)
+
+
+def overloaded(waiting: int, rate: float) -> Overloaded:
+    """The refusal of a call that would wait for so many, of which ``rate`` are answered a second.
+
+    It says when to come back; 0 is a rate that is not known.
+    """
+    error = Overloaded(f"{waiting} requests wait for the model already; try again.")
+    wait = math.ceil(waiting / rate) if rate else 1
+    error.headers = (("retry-after", str(min(max(1, wait), MAX_RETRY_SECONDS))),)
+    return error

@@ -13,9 +13,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import NamedTuple, cast
 
-from serving.admission import Gate
-from serving.call import Call
-from serving.errors import DeadlineExceeded, Overloaded
+from serving.admission import Gate, overloaded
+from serving.call import Call, too_late
 from serving.execution import Outcome, run
 from serving.lane import Lane
 from serving.metrics import Metrics
@@ -26,9 +25,6 @@ from serving.values import Response
 INLINE_SECONDS = 0.002
 """Longest prediction that runs on the event loop. A hand-over to a thread and back costs around
 0.1 ms and twice that under load; a stall of 2 ms on the loop is not felt."""
-
-MAX_RETRY_SECONDS = 60
-"""Longest wait that a refused client is told, however slow the model has been."""
 
 
 class Cost(NamedTuple):
@@ -96,7 +92,7 @@ class Batcher:
         if not self._inline_rows:
             self._admit(deadline - time.monotonic())
         elif not self._turn_gate.admits(len(self._turn)):
-            raise _overloaded(len(self._turn), self._turn_gate.rate)
+            raise overloaded(len(self._turn), self._turn_gate.rate)
 
     def submit(self, call: Call) -> None:
         """Take a call. Its payload is decoded, or is None where decoding is the model's thread's.
@@ -114,7 +110,7 @@ class Batcher:
             return
         delay = call.request.deadline - time.monotonic()
         if delay <= 0:
-            raise _too_late("before")
+            raise too_late("before")
         self._admit(delay)
         if delay < math.inf:
             call.timer = self._loop.call_later(delay, self._expire, call)
@@ -124,6 +120,11 @@ class Batcher:
             self._gate.busy(time.monotonic())
             self._start()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call waits or is being answered."""
+        return not self._turn and not self._queue and self._watch is None
+
     def close(self) -> None:
         """End the model's thread after the batch it runs."""
         self._lane.close()
@@ -131,7 +132,7 @@ class Batcher:
     def _admit(self, within: float) -> None:
         waiting = len(self._queue)
         if not self._gate.admits(waiting, within):
-            raise _overloaded(waiting, self._gate.rate)
+            raise overloaded(waiting, self._gate.rate)
 
     def _run_turn(self) -> None:
         turn, self._turn, began = self._turn, [], time.monotonic()
@@ -150,7 +151,7 @@ class Batcher:
         if call.reply.gone:
             call.abandon()
         elif call.request.deadline <= now:
-            self._answer(call, response(_too_late("before")))
+            self._answer(call, response(too_late("before")))
         else:
             return True
         return False
@@ -244,18 +245,7 @@ class Batcher:
         if waiting:
             self._queue.remove(call)
             self._metrics.waiting = len(self._queue)
-        self._answer(call, response(_too_late("waiting for" if waiting else "in")))
-
-
-def _overloaded(waiting: int, rate: float) -> Overloaded:
-    error = Overloaded(f"{waiting} requests wait for the model already; try again.")
-    wait = math.ceil(waiting / rate) if rate else 1
-    error.headers = (("retry-after", str(min(max(1, wait), MAX_RETRY_SECONDS))),)
-    return error
-
-
-def _too_late(where: str) -> DeadlineExceeded:
-    return DeadlineExceeded(f"The request ran out of time {where} the model.")
+        self._answer(call, response(too_late("waiting for" if waiting else "in")))
 
 
 def _take(calls: list[Call], max_rows: int) -> tuple[list[Call], list[Call]]:

@@ -1,8 +1,10 @@
 """One request on its way through a model."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from serving.errors import DeadlineExceeded
 from serving.values import Payload, Request, Response
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ class Reply(Protocol):
 
     def send(self, response: Response) -> None:
         """Take the answer; called once, on the event loop."""
+
+
+Handler = Callable[[Request, Reply], None]
+"""Answers a request on its reply channel, now or later."""
 
 
 class Call:
@@ -53,3 +59,8 @@ class Call:
         self.finished = True
         if self.timer is not None:
             self.timer.cancel()
+
+
+def too_late(where: str) -> DeadlineExceeded:
+    """The request's deadline passed; ``where`` is its place relative to the model."""
+    return DeadlineExceeded(f"The request ran out of time {where} the model.")

@@ -1,31 +1,41 @@
 """The models a server has: their states, and the way from a name to one that can answer."""
 
-import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Protocol
 
-from serving import engines, warmup
-from serving.batching import Batcher, Cost
+from serving import loading
+from serving.batching import Batcher
+from serving.call import Reply
 from serving.errors import ConfigurationError, DeviceLost, ModelNotReady, NotFound
-from serving.metrics import Metrics
-from serving.model import Model
+from serving.loading import Loaded
 from serving.problems import catch
-from serving.settings import Settings
+from serving.service import Service, Tools
+from serving.values import Request
 
 log = logging.getLogger("serving")
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 SINGLE = "model"
 """Name of the one model of a server that was given one."""
+
+
+class Answering(Protocol):
+    """What answers for a model: a Service, or a process of the model's own."""
+
+    def handle(self, request: Request, reply: Reply) -> None:
+        """Answer a request, now or later. Raises ServingError."""
+
+    def finish(self, done: Callable[[], None]) -> None:
+        """Answer what was begun, then close; ``done`` is called after that."""
+
+    def close(self) -> None:
+        """End at once."""
 
 
 class State(Enum):
@@ -44,128 +54,85 @@ class Entry:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
+        self.engine = ""
+        """Once it is loaded."""
+        self.bytes = 0
+        """Of memory, once it is loaded."""
+        self.since = time.time()
+        """When its state last changed, in seconds since 1970."""
         self.state = State.LOADING
         self.reason = f"The model is loading from {folder}."
         """Why the model cannot answer, while it cannot."""
-        self._loaded: tuple[Model, Batcher] | None = None
+        self._answering: Answering | None = None
 
-    def ready(self, model: Model, batcher: Batcher) -> None:
+    def ready(self, answering: Answering) -> None:
         """The model is loaded and has answered its warm-up."""
-        self._loaded = model, batcher
-        self.state = State.READY
+        self._answering = answering
+        self._become(State.READY)
 
     def failed(self, reason: str) -> None:
         """The model cannot be loaded."""
         self.reason = reason
-        self.state = State.FAILED
+        self._become(State.FAILED)
 
     def broken(self, reason: str) -> None:
         """The model answers still, but its process has to be replaced."""
         self.reason = reason
-        self.state = State.BROKEN
+        self._become(State.BROKEN)
 
-    def use(self) -> tuple[Model, Batcher]:
-        """The model and its queue.
+    def use(self) -> Answering:
+        """What answers for the model.
 
         Raises:
             ModelNotReady: it is loading, or failed to load; says which and why.
         """
-        if self._loaded is None:
+        if self._answering is None:
             raise ModelNotReady(self.reason)
-        return self._loaded
+        return self._answering
 
     def check(self) -> None:
         """Return if all is well with the model. Raises ModelNotReady with the reason if not."""
         if self.state is not State.READY:
             raise ModelNotReady(self.reason)
 
-    def close(self) -> None:
-        """End the model's thread."""
-        if self._loaded is not None:
-            self._loaded[1].close()
+    def release(self) -> Answering | None:
+        """What answers for the model, if anything; the entry lets go of it."""
+        answering, self._answering = self._answering, None
+        return answering
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        self.since = time.time()
+
+
+Changed = Callable[[Entry], None]
 
 
 class Registry:
     """All models of a process, by name. Its methods are called on the event loop."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        loop: asyncio.AbstractEventLoop,
-        metrics: Metrics | None = None,
-    ) -> None:
-        self._settings = settings
-        self._loop = loop
-        self._metrics = metrics or Metrics()
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
         self._entries: dict[str, Entry] = {}
 
-    def load(self, name: str, folder: Path, changed: Callable[[Entry], None]) -> Entry:
+    def load(self, name: str, folder: Path, changed: Changed) -> Entry:
         """Begin to load a model directory in a thread; ``changed`` hears of the outcome.
 
         It is called once more if the model breaks: a prediction hangs, or loses the device.
         """
         entry = self._entries[name] = Entry(name, folder)
-
-        def hung() -> None:
-            entry.broken(
-                f"A prediction of the model did not return within "
-                f"{self._settings.request_timeout:g} s."
-            )
-            log.error("model %s is stuck: %s", name, entry.reason)
-            changed(entry)
-
-        def lost(error: DeviceLost) -> None:
-            if entry.state is State.READY:
-                entry.broken(str(error))
-                log.error("model %s cannot answer any more: %s", name, entry.reason)
-                changed(entry)
-
+        settings, loop = self._tools.settings, self._tools.loop
         started = time.monotonic()
-        limit = self._settings.startup_timeout
-
-        def late() -> None:
-            entry.failed(f"The model has not loaded within {limit:g} s.")
-            log.error("model %s is late: %s", name, entry.reason)
-            changed(entry)
-
-        timer = self._loop.call_later(limit, late)
+        timer = loop.call_later(settings.startup_timeout, self._late, entry, changed)
 
         def work() -> None:
-            outcome = catch(_load, folder, self._settings)
+            outcome = catch(loading.load, folder, settings)
             with suppress(RuntimeError):  # the loop is closed: nobody waits for the model
-                self._loop.call_soon_threadsafe(settle, outcome)
+                loop.call_soon_threadsafe(settle, outcome)
 
-        def settle(outcome: tuple[Model, Cost] | BaseException) -> None:
+        def settle(outcome: Loaded | BaseException) -> None:
             timer.cancel()
-            seconds = time.monotonic() - started
-            if isinstance(outcome, BaseException):
-                entry.failed(f"The model failed to load: {_reason(outcome)}")
-                own = isinstance(outcome, ConfigurationError) and outcome.__cause__ is None
-                log.error(
-                    "model %s failed to load after %.2f s: %s",
-                    name,
-                    seconds,
-                    _reason(outcome),
-                    exc_info=None if own else outcome,
-                )
-            else:
-                model, cost = outcome
-                model = _watched(model, lambda error: self._loop.call_soon_threadsafe(lost, error))
-                settings = self._settings
-                batcher = Batcher(
-                    model,
-                    cost,
-                    self._loop,
-                    max_rows=settings.max_batch_rows,
-                    max_queue=settings.max_queue,
-                    metrics=self._metrics,
-                    patience=settings.request_timeout,
-                    hung=hung,
-                )
-                entry.ready(model, batcher)
-                self._metrics.load_seconds = seconds
-                log.info("model %s (%s) ready after %.2f s", name, model.engine, seconds)
-            changed(entry)
+            self._settle(entry, outcome, time.monotonic() - started, changed)
 
         threading.Thread(target=work, name=f"load-{name}", daemon=True).start()
         return entry
@@ -180,40 +147,64 @@ class Registry:
     def close(self) -> None:
         """End the threads of all models."""
         for entry in self._entries.values():
-            entry.close()
+            answering = entry.release()
+            if answering is not None:
+                answering.close()
 
+    def _settle(
+        self, entry: Entry, outcome: Loaded | BaseException, seconds: float, changed: Changed
+    ) -> None:
+        if isinstance(outcome, BaseException):
+            reason = loading.reason(outcome)
+            entry.failed(f"The model failed to load: {reason}")
+            own = isinstance(outcome, ConfigurationError) and outcome.__cause__ is None
+            log.error(
+                "model %s failed to load after %.2f s: %s",
+                entry.name,
+                seconds,
+                reason,
+                exc_info=None if own else outcome,
+            )
+        else:
+            entry.engine, entry.bytes = outcome.model.engine, outcome.bytes
+            entry.ready(self._service(entry, outcome, changed))
+            self._tools.metrics.load_seconds = seconds
+            log.info("model %s (%s) ready after %.2f s", entry.name, entry.engine, seconds)
+        changed(entry)
 
-def _load(folder: Path, settings: Settings) -> tuple[Model, Cost]:
-    model = engines.load(folder, settings)
-    return model, warmup.measure(model)
+    def _service(self, entry: Entry, loaded: Loaded, changed: Changed) -> Service:
+        settings, loop = self._tools.settings, self._tools.loop
 
+        def lost(error: DeviceLost) -> None:
+            loop.call_soon_threadsafe(self._lost, entry, changed, error)
 
-def _watched(model: Model, lost: Callable[[DeviceLost], object]) -> Model:
-    """The model, which says so, in whatever thread, when it has lost its device.
+        model = loading.watched(loaded.model, lost)
+        batcher = Batcher(
+            model,
+            loaded.cost,
+            loop,
+            max_rows=settings.max_batch_rows,
+            max_queue=settings.max_queue,
+            metrics=self._tools.metrics,
+            patience=settings.request_timeout,
+            hung=partial(self._hung, entry, changed),
+        )
+        return Service(model, batcher, self._tools)
 
-    Only those on a GPU, and those of scripts, which may use one, are watched.
-    """
+    def _late(self, entry: Entry, changed: Changed) -> None:
+        limit = self._tools.settings.startup_timeout
+        entry.failed(f"The model has not loaded within {limit:g} s.")
+        log.error("model %s is late: %s", entry.name, entry.reason)
+        changed(entry)
 
-    def watch(step: Callable[P, T]) -> Callable[P, T]:
-        def watched(*args: P.args, **kwargs: P.kwargs) -> T:
-            try:
-                return step(*args, **kwargs)
-            except DeviceLost as error:
-                lost(error)
-                raise
+    def _hung(self, entry: Entry, changed: Changed) -> None:
+        limit = self._tools.settings.request_timeout
+        entry.broken(f"A prediction of the model did not return within {limit:g} s.")
+        log.error("model %s is stuck: %s", entry.name, entry.reason)
+        changed(entry)
 
-        return watched
-
-    if not model.foreign and model.devices == ("cpu",):
-        return model
-    return replace(
-        model,
-        decode=watch(model.decode),
-        predict=watch(model.predict),
-        encode=watch(model.encode),
-    )
-
-
-def _reason(error: BaseException) -> str:
-    known = isinstance(error, ConfigurationError)
-    return str(error) if known else f"{type(error).__name__}: {error}"
+    def _lost(self, entry: Entry, changed: Changed, error: DeviceLost) -> None:
+        if entry.state is State.READY:
+            entry.broken(str(error))
+            log.error("model %s cannot answer any more: %s", entry.name, entry.reason)
+            changed(entry)

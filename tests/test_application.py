@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from serving import engines
-from serving.application import INLINE_BODY, Application
+from serving.application import Application
 from serving.canary import Canary
 from serving.errors import ModelLoadError, SettingError
 from serving.model import Model
 from serving.registry import Entry, State
+from serving.service import INLINE_BODY
 from serving.settings import MIB
 from serving.values import Payload, Prediction, Request, Response
 from tests.conftest import MakeSettings
@@ -349,7 +350,7 @@ class TestPing:
             async with opened(fake.model()) as application:
                 begun = send(application, post(b"1"))
                 fake.began()
-                application.draining = True
+                application.drain()
                 assert problem(at_once(application, get("/ping")))[:2] == (503, "Draining")
                 late = send(application, post(b"2"))  # its client could not know
                 fake.release(2)
@@ -418,7 +419,7 @@ def test_a_closed_application_leaves_no_thread(run: Run, opened: Opened) -> None
     async def scenario() -> None:
         before = set(threading.enumerate())
         async with opened(Fake().model()) as application:
-            await ask(application, post(b"1"))
+            await ask(application, post(b"1\n" * INLINE_BODY))
             started = set(threading.enumerate()) - before
             assert {thread.name for thread in started} >= {"decode", "model-fake"}
         for thread in started:
@@ -519,7 +520,7 @@ class TestCanary:
         def restless(*args: Any, **kwargs: Any) -> Canary:
             return Canary(*args, **{**kwargs, "interval": 0.0})
 
-        monkeypatch.setattr("serving.application.Canary", restless)
+        monkeypatch.setattr("serving.single.Canary", restless)
         (tmp_path / "sample.csv").write_bytes(b"7")
         return str(tmp_path / "sample.csv")
 
@@ -598,12 +599,12 @@ class TestCanary:
             fake = Fake()
             given = {"canary": str(tmp_path / "sample.csv")}
             async with opened(fake.model("predict"), **given) as application:
-                application.draining = True
-                canary = application._canary
+                canary = application._models._canary
                 assert canary is not None
                 canary._begin()
-                assert fake.calls == [[7.0]]
                 assert canary._trial is not None
+                assert not canary._trial.gone
+                application.drain()
                 assert canary._trial.gone
 
         run(scenario())

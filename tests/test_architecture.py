@@ -13,14 +13,17 @@ import serving
 PACKAGE = Path(serving.__file__).parent
 
 LAYERS = (
-    "values errors admission kinds machine lane logs progress environment identity",
-    "call media model metrics problems requirements settings stacking",
-    "access archives canary codecs configuration emf execution sessions streaming workforce",
+    "values errors kinds machine lane logs progress environment identity",
+    "admission call footprint media model metrics problems requirements settings stacking",
+    "access archives canary codecs configuration decoding emf execution sessions streaming",
+    "workforce",
     "compat",
     "engines",
     "batching",
-    "warmup",
+    "warmup service",
+    "loading",
     "registry",
+    "single",
     "application",
     "hosts",
     "cli",

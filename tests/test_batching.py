@@ -349,6 +349,8 @@ class TestDearModels:
         async def scenario() -> None:
             before = set(threading.enumerate())
             desk = desk_of(Fake().model(), DEAR)
+            assert set(threading.enumerate()) == before
+            await desk.submit(1).answer()
             (thread,) = set(threading.enumerate()) - before
             assert thread.name == "model-fake"
             desk.batcher.close()

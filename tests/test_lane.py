@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
@@ -78,7 +79,27 @@ def test_a_result_for_a_loop_that_is_closed_is_dropped(run: Run, name: str) -> N
 def test_a_job_that_never_returns_does_not_keep_the_process_alive(run: Run, name: str) -> None:
     async def scenario() -> None:
         lane = Lane(name, asyncio.get_running_loop())
+        assert name not in {thread.name for thread in threading.enumerate()}
+        lane.run(lambda: None, lambda _: None)
         assert [t.daemon for t in threading.enumerate() if t.name == name] == [True]
+        lane.close()
+
+    run(scenario())
+
+
+def test_a_waiting_thread_holds_nothing_of_its_last_job(run: Run, name: str) -> None:
+    class Data:
+        """Something whose end can be seen."""
+
+    async def scenario() -> None:
+        lane, done = Lane(name, asyncio.get_running_loop()), asyncio.Event()
+        data = Data()
+        ended = weakref.ref(data)
+        lane.run(partial(id, data), lambda _: None)
+        del data
+        lane.run(lambda: None, lambda _: done.set())
+        await asyncio.wait_for(done.wait(), PATIENCE)
+        assert ended() is None
         lane.close()
 
     run(scenario())

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from serving import engines
-from serving.call import Call
 from serving.errors import (
     ArchiveError,
     DeviceLost,
@@ -22,6 +21,7 @@ from serving.errors import (
 )
 from serving.model import Model
 from serving.registry import Entry, Registry, State
+from serving.service import Service, Tools
 from serving.settings import Settings
 from tests.conftest import MakeSettings
 from tests.support import PATIENCE, Fake, Recorder, Run, post
@@ -33,7 +33,7 @@ class Loading:
     """A registry that loads a model; what it hears of it is kept."""
 
     def __init__(self, settings: Settings) -> None:
-        self.registry = Registry(settings, asyncio.get_running_loop())
+        self.registry = Registry(Tools.of(settings, asyncio.get_running_loop()))
         self.heard: list[State] = []
         self.threads: set[int] = set()
         self._changed = asyncio.Event()
@@ -127,12 +127,9 @@ def test_a_model_that_is_ready_answers(run: Run, load: Load) -> None:
         loading = load(lambda: fake.model(sample=np.ones((1, 1)), merge_key=""))
         await loading.changed()
         assert fake.calls
-        model, batcher = loading.entry.use()
-        assert model.engine == "fake"
+        assert loading.entry.engine == "fake"
         reply = Recorder()
-        call = Call(post(b"4"), "text/plain", reply)
-        call.payload = model.decode(call.request)
-        batcher.submit(call)
+        loading.entry.use().handle(post(b"4"), reply)
         assert (await reply.answer()).body == b"8\n"
 
     run(scenario())
@@ -206,18 +203,16 @@ def test_a_model_whose_prediction_hangs_is_broken_and_answers_still(run: Run, lo
         fake = Fake(held=True)
         loading = load(fake.model, request_timeout=0.02)
         await loading.changed()
-        model, batcher = loading.entry.use()
+        service = loading.entry.use()
         replies = [Recorder(), Recorder()]
         for reply in replies:
-            call = Call(post(b"1"), "text/plain", reply)
-            call.payload = model.decode(call.request)
-            batcher.submit(call)
+            service.handle(post(b"1"), reply)
             fake.began()
             await loading.changed()
         with pytest.raises(ModelNotReady, match=r"did not return within 0\.02 s"):
             loading.entry.check()
         assert loading.heard == [State.READY, State.BROKEN, State.BROKEN]
-        assert loading.entry.use() == (model, batcher)
+        assert loading.entry.use() is service
         fake.release(2)
         assert [(await reply.answer()).status for reply in replies] == [200, 200]
 
@@ -229,13 +224,9 @@ LOST = DeviceLost("The model failed: CUDA error: device-side assert triggered")
 
 async def submit(entry: Entry, *bodies: bytes) -> list[int]:
     """The statuses of the answers to requests that come together."""
-    model, batcher = entry.use()
     replies = [Recorder() for _ in bodies]
     for body, reply in zip(bodies, replies, strict=True):
-        call = Call(post(body), "text/plain", reply)
-        if "decode" not in model.foreign:
-            call.payload = model.decode(call.request)
-        batcher.submit(call)
+        entry.use().handle(post(body), reply)
     return [(await reply.answer()).status for reply in replies]
 
 
@@ -280,14 +271,16 @@ def test_a_model_on_the_cpu_has_no_device_to_lose(run: Run, load: Load) -> None:
         fake = Fake()
         loading = load(fake.model)
         await loading.changed()
-        assert loading.entry.use()[0].predict == fake.predict
+        service = loading.entry.use()
+        assert isinstance(service, Service)
+        assert service.model.predict == fake.predict
 
     run(scenario())
 
 
 def test_a_name_that_is_not_there_is_not_found(run: Run, make_settings: MakeSettings) -> None:
     async def scenario() -> None:
-        registry = Registry(make_settings(), asyncio.get_running_loop())
+        registry = Registry(Tools.of(make_settings(), asyncio.get_running_loop()))
         with pytest.raises(NotFound, match="There is no model 'two'"):
             registry.find("two")
 

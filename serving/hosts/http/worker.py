@@ -75,7 +75,7 @@ class HttpWorker(Worker):
 
         await self._stop.wait()
         board.set_phase(self.slot, Phase.STOPPING)
-        application.draining = True
+        application.drain()
         await self._drain(shared, listener, settings.drain_timeout)
         for task in tasks:
             task.cancel()

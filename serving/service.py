@@ -1,0 +1,127 @@
+"""One loaded model at work: from a request to its answer."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from serving import access, media, sessions
+from serving.batching import Batcher
+from serving.call import Call, Reply
+from serving.decoding import Decoder
+from serving.metrics import Metrics
+from serving.model import Model
+from serving.problems import attempt
+from serving.settings import Settings
+from serving.values import Payload, Request, Response
+
+INLINE_BODY = 64 * 1024
+"""Largest body decoded on the event loop, in bytes; decoding one takes around a millisecond."""
+
+PAUSE_SECONDS = 0.005
+"""Time between two looks whether a model that is to be closed has answered its last request."""
+
+NO_CONTENT = Response(204)
+
+
+class Tools(NamedTuple):
+    """What all models of a process share."""
+
+    settings: Settings
+    loop: asyncio.AbstractEventLoop
+    metrics: Metrics
+    decoder: Decoder
+    sessions: sessions.Sessions | sessions.NoSessions
+    call: type[Call]
+
+    @classmethod
+    def of(cls, settings: Settings, loop: asyncio.AbstractEventLoop) -> "Tools":
+        """The tools that the settings ask for."""
+        return cls(
+            settings,
+            loop,
+            Metrics(),
+            Decoder(loop, settings.max_queue),
+            sessions.of(settings),
+            access.LoggedCall if settings.access_log else Call,
+        )
+
+
+class Service:
+    """A model, its queue, and the way through both. Called on the event loop."""
+
+    def __init__(self, model: Model, batcher: Batcher, tools: Tools) -> None:
+        self.model = model
+        self._batcher = batcher
+        self._tools = tools
+        self._call = tools.call
+        self._foreign = "decode" in model.foreign
+        self._decoding = 0
+
+    def handle(self, request: Request, reply: Reply) -> None:
+        """Answer a request, now or later.
+
+        Raises:
+            ServingError: it cannot be answered; or whatever the model raises.
+        """
+        action = self._tools.sessions.action(request)
+        if action is not None:
+            done = partial(self._acted, reply, time.monotonic())
+            self._tools.decoder.lane.run(partial(attempt, action), done)
+            return
+        if not request.body and not self._foreign:
+            self._tools.metrics.answered(NO_CONTENT.status, 0.0)
+            reply.send(NO_CONTENT)
+            return
+        self._batcher.admit(request.deadline)
+        call = self._call(request, _accepted(self.model, request), reply)
+        if self._foreign:
+            self._batcher.submit(call)
+        elif len(request.body) <= INLINE_BODY:
+            call.payload = self.model.decode(request)
+            call.ready = time.monotonic()
+            self._batcher.submit(call)
+        else:
+            decoder = self._tools.decoder
+            decoder.admit(request.deadline)
+            self._decoding += 1
+            decoder.run(call, self.model.decode, partial(self._decoded, call))
+
+    def finish(self, done: Callable[[], None]) -> None:
+        """Answer what was begun, then close; ``done`` is called after that."""
+        if self._decoding or not self._batcher.idle:
+            self._tools.loop.call_later(PAUSE_SECONDS, self.finish, done)
+        else:
+            self.close()
+            done()
+
+    def close(self) -> None:
+        """End the model's thread after the batch it runs."""
+        self._batcher.close()
+
+    def _acted(self, reply: Reply, began: float, answer: Response) -> None:
+        self._tools.metrics.answered(answer.status, time.monotonic() - began)
+        reply.send(answer)
+
+    def _decoded(self, call: Call, outcome: Payload | Response | None) -> None:
+        self._decoding -= 1
+        call.ready = time.monotonic()
+        if outcome is None:
+            call.abandon()
+            return
+        answer: Response | None
+        if isinstance(outcome, Payload):
+            call.payload = outcome
+            answer = attempt(self._batcher.submit, call)
+        else:
+            answer = outcome
+        if answer is not None:
+            self._tools.metrics.answered(answer.status, call.ready - call.began)
+            call.finish(answer)
+
+
+def _accepted(model: Model, request: Request) -> str:
+    """The media type to answer in, settled before the model runs: a 406 costs no inference."""
+    accept = request.headers.get("accept", "")
+    return media.choose(accept, model.writes) if model.writes else accept

@@ -1,0 +1,74 @@
+"""A server's one model: loaded at the start, and asked at /invocations."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from serving import canary
+from serving.call import Handler, Reply
+from serving.canary import Canary
+from serving.registry import SINGLE, Entry, Registry, State
+from serving.service import Tools
+from serving.values import Request
+
+
+class SingleModel:
+    """The one model, and its canary if it has one."""
+
+    def __init__(self, tools: Tools, ask: Handler) -> None:
+        """Make it; ``ask`` answers the canary's requests as it answers a client's."""
+        self._tools = tools
+        self._ask = ask
+        self._registry = Registry(tools)
+        self._canary: Canary | None = None
+
+    def load(self, folder: Path, changed: Callable[[Entry], None]) -> None:
+        """Begin to load the model; ``changed`` hears the outcome.
+
+        Where there is a canary, it hears that the model is ready when that was answered well.
+
+        Raises:
+            SettingError: the canary cannot be read.
+        """
+        settings = self._tools.settings
+        request = canary.read(folder, settings)
+        if request is None:
+            self._registry.load(SINGLE, folder, changed)
+            return
+        interval = settings.canary_seconds
+        self._canary = Canary(
+            request,
+            self._ask,
+            self._tools.loop,
+            interval=interval,
+            timeout=min(interval, settings.request_timeout),
+        )
+        start = self._canary.start
+
+        def settled(entry: Entry) -> None:
+            if entry.state is State.READY:
+                start(partial(changed, entry))
+            else:
+                changed(entry)
+
+        self._registry.load(SINGLE, folder, settled)
+
+    def invoke(self, request: Request, reply: Reply) -> None:
+        """Ask the model. Raises ServingError, or whatever the model raises."""
+        self._registry.find(SINGLE).use().handle(request, reply)
+
+    def check(self) -> None:
+        """Return if the model is well. Raises ModelNotReady with the reason if not."""
+        self._registry.find(SINGLE).check()
+        if self._canary is not None:
+            self._canary.check()
+
+    def drain(self) -> None:
+        """Ask for the canary no more: the server is about to stop."""
+        if self._canary is not None:
+            self._canary.close()
+
+    def close(self) -> None:
+        """End the threads."""
+        self.drain()
+        self._registry.close()
