@@ -14,13 +14,13 @@ import orjson
 
 from serving import access, metrics, problems
 from serving.call import Handler, Reply
+from serving.entry import Entry
 from serving.errors import Draining, MethodNotAllowed, NotFound
 from serving.machine import resident_bytes
 from serving.metrics import Metrics
-from serving.registry import SINGLE, Entry
 from serving.service import Tools
 from serving.settings import MIB, Settings
-from serving.single import SingleModel
+from serving.single import NAME, SingleModel
 from serving.values import Request, Response
 
 INVOCATIONS = "/invocations"
@@ -54,7 +54,7 @@ class Application:
         self.handle: Handler = self._handle
         """Answers one request on its reply channel, now or later; raises nothing."""
         if settings.access_log:
-            self.handle = access.logged(self._handle, {INVOCATIONS: SINGLE})
+            self.handle = access.logged(self._handle, {INVOCATIONS: NAME})
         self._routes: dict[str, dict[str, Handler]] = {
             INVOCATIONS: {"POST": self._models.invoke},
             "/execution-parameters": {"GET": self._execution_parameters},

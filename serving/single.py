@@ -7,9 +7,14 @@ from pathlib import Path
 from serving import canary
 from serving.call import Handler, Reply
 from serving.canary import Canary
-from serving.registry import SINGLE, Entry, Registry, State
+from serving.entry import Entry, State
+from serving.errors import ModelNotReady
+from serving.loader import Loader
 from serving.service import Tools
 from serving.values import Request
+
+NAME = "model"
+"""What the one model is called in logs."""
 
 
 class SingleModel:
@@ -19,7 +24,7 @@ class SingleModel:
         """Make it; ``ask`` answers the canary's requests as it answers a client's."""
         self._tools = tools
         self._ask = ask
-        self._registry = Registry(tools)
+        self._entry: Entry | None = None
         self._canary: Canary | None = None
 
     def load(self, folder: Path, changed: Callable[[Entry], None]) -> None:
@@ -33,7 +38,7 @@ class SingleModel:
         settings = self._tools.settings
         request = canary.read(folder, settings)
         if request is None:
-            self._registry.load(SINGLE, folder, changed)
+            self._entry = Loader(self._tools).load(NAME, folder, changed)
             return
         interval = settings.canary_seconds
         self._canary = Canary(
@@ -51,15 +56,15 @@ class SingleModel:
             else:
                 changed(entry)
 
-        self._registry.load(SINGLE, folder, settled)
+        self._entry = Loader(self._tools).load(NAME, folder, settled)
 
     def invoke(self, request: Request, reply: Reply) -> None:
         """Ask the model. Raises ServingError, or whatever the model raises."""
-        self._registry.find(SINGLE).use().handle(request, reply)
+        self._loading().use().handle(request, reply)
 
     def check(self) -> None:
         """Return if the model is well. Raises ModelNotReady with the reason if not."""
-        self._registry.find(SINGLE).check()
+        self._loading().check()
         if self._canary is not None:
             self._canary.check()
 
@@ -71,4 +76,10 @@ class SingleModel:
     def close(self) -> None:
         """End the threads."""
         self.drain()
-        self._registry.close()
+        if self._entry is not None:
+            self._entry.close()
+
+    def _loading(self) -> Entry:
+        if self._entry is None:
+            raise ModelNotReady("The server starts.")
+        return self._entry

@@ -14,9 +14,9 @@ import pytest
 from serving import engines
 from serving.application import Application
 from serving.canary import Canary
+from serving.entry import Entry, State
 from serving.errors import ModelLoadError, SettingError
 from serving.model import Model
-from serving.registry import Entry, State
 from serving.service import INLINE_BODY
 from serving.settings import MIB
 from serving.values import Payload, Prediction, Request, Response

@@ -20,7 +20,7 @@ from serving.hosts.http.ledger import Ledger
 from serving.hosts.http.listener import Listener
 from serving.hosts.http.shared import Limits, Shared
 from serving.machine import take_gpu
-from serving.registry import Entry, State
+from serving.entry import Entry, State
 from serving.settings import Settings
 
 if TYPE_CHECKING:

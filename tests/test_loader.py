@@ -1,4 +1,4 @@
-"""Models by name: loading, ready, failed, broken, and what each says."""
+"""Models: loading, ready, failed, broken, and what each says."""
 
 import asyncio
 import logging
@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from serving import engines
+from serving.entry import Entry, State
 from serving.errors import (
     ArchiveError,
     DeviceLost,
     ModelLoadError,
     ModelNotReady,
-    NotFound,
     SettingError,
 )
+from serving.loader import Loader
 from serving.model import Model
-from serving.registry import Entry, Registry, State
 from serving.service import Service, Tools
 from serving.settings import Settings
 from tests.conftest import MakeSettings
@@ -30,14 +30,14 @@ FOLDER = Path("/models/one")
 
 
 class Loading:
-    """A registry that loads a model; what it hears of it is kept."""
+    """A loader that loads a model; what it says of it is kept."""
 
     def __init__(self, settings: Settings) -> None:
-        self.registry = Registry(Tools.of(settings, asyncio.get_running_loop()))
+        loader = Loader(Tools.of(settings, asyncio.get_running_loop()))
         self.heard: list[State] = []
         self.threads: set[int] = set()
         self._changed = asyncio.Event()
-        self.entry = self.registry.load("one", FOLDER, self._change)
+        self.entry = loader.load("one", FOLDER, self._change)
 
     def _change(self, entry: Entry) -> None:
         assert entry is self.entry
@@ -71,7 +71,7 @@ def load(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
     yield begin
     for loading in loadings:
-        loading.registry.close()
+        loading.entry.close()
 
 
 def test_a_model_is_loaded_in_a_thread_and_says_so_meanwhile(run: Run, load: Load) -> None:
@@ -84,8 +84,7 @@ def test_a_model_is_loaded_in_a_thread_and_says_so_meanwhile(run: Run, load: Loa
             return Fake().model()
 
         loading = load(slow)
-        entry = loading.registry.find("one")
-        assert entry is loading.entry
+        entry = loading.entry
         assert (entry.name, entry.folder, entry.state) == ("one", FOLDER, State.LOADING)
         for ask in (entry.use, entry.check):
             with pytest.raises(ModelNotReady, match=r"^The model is loading from /models/one\.$"):
@@ -274,15 +273,6 @@ def test_a_model_on_the_cpu_has_no_device_to_lose(run: Run, load: Load) -> None:
         service = loading.entry.use()
         assert isinstance(service, Service)
         assert service.model.predict == fake.predict
-
-    run(scenario())
-
-
-def test_a_name_that_is_not_there_is_not_found(run: Run, make_settings: MakeSettings) -> None:
-    async def scenario() -> None:
-        registry = Registry(Tools.of(make_settings(), asyncio.get_running_loop()))
-        with pytest.raises(NotFound, match="There is no model 'two'"):
-            registry.find("two")
 
     run(scenario())
 

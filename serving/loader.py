@@ -1,126 +1,38 @@
-"""The models a server has: their states, and the way from a name to one that can answer."""
+"""Models loaded in threads of their own, while the event loop goes on."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from serving import loading
 from serving.batching import Batcher
-from serving.call import Reply
-from serving.errors import ConfigurationError, DeviceLost, ModelNotReady, NotFound
+from serving.entry import Entry, State
+from serving.errors import ConfigurationError, DeviceLost
 from serving.loading import Loaded
 from serving.problems import catch
 from serving.service import Service, Tools
-from serving.values import Request
 
 log = logging.getLogger("serving")
-
-SINGLE = "model"
-"""Name of the one model of a server that was given one."""
-
-
-class Answering(Protocol):
-    """What answers for a model: a Service, or a process of the model's own."""
-
-    def handle(self, request: Request, reply: Reply) -> None:
-        """Answer a request, now or later. Raises ServingError."""
-
-    def finish(self, done: Callable[[], None]) -> None:
-        """Answer what was begun, then close; ``done`` is called after that."""
-
-    def close(self) -> None:
-        """End at once."""
-
-
-class State(Enum):
-    """Where a model is in its life."""
-
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-    BROKEN = "broken"
-    """It answers still, but its process has to be replaced."""
-
-
-class Entry:
-    """A named model, at first without the model."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
-        self.folder = folder
-        self.engine = ""
-        """Once it is loaded."""
-        self.bytes = 0
-        """Of memory, once it is loaded."""
-        self.since = time.time()
-        """When its state last changed, in seconds since 1970."""
-        self.state = State.LOADING
-        self.reason = f"The model is loading from {folder}."
-        """Why the model cannot answer, while it cannot."""
-        self._answering: Answering | None = None
-
-    def ready(self, answering: Answering) -> None:
-        """The model is loaded and has answered its warm-up."""
-        self._answering = answering
-        self._become(State.READY)
-
-    def failed(self, reason: str) -> None:
-        """The model cannot be loaded."""
-        self.reason = reason
-        self._become(State.FAILED)
-
-    def broken(self, reason: str) -> None:
-        """The model answers still, but its process has to be replaced."""
-        self.reason = reason
-        self._become(State.BROKEN)
-
-    def use(self) -> Answering:
-        """What answers for the model.
-
-        Raises:
-            ModelNotReady: it is loading, or failed to load; says which and why.
-        """
-        if self._answering is None:
-            raise ModelNotReady(self.reason)
-        return self._answering
-
-    def check(self) -> None:
-        """Return if all is well with the model. Raises ModelNotReady with the reason if not."""
-        if self.state is not State.READY:
-            raise ModelNotReady(self.reason)
-
-    def release(self) -> Answering | None:
-        """What answers for the model, if anything; the entry lets go of it."""
-        answering, self._answering = self._answering, None
-        return answering
-
-    def _become(self, state: State) -> None:
-        self.state = state
-        self.since = time.time()
-
 
 Changed = Callable[[Entry], None]
 
 
-class Registry:
-    """All models of a process, by name. Its methods are called on the event loop."""
+class Loader:
+    """Loads models. Its methods are called on the event loop."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._entries: dict[str, Entry] = {}
 
     def load(self, name: str, folder: Path, changed: Changed) -> Entry:
         """Begin to load a model directory in a thread; ``changed`` hears of the outcome.
 
         It is called once more if the model breaks: a prediction hangs, or loses the device.
         """
-        entry = self._entries[name] = Entry(name, folder)
+        entry = Entry(name, folder)
         settings, loop = self._tools.settings, self._tools.loop
         started = time.monotonic()
         timer = loop.call_later(settings.startup_timeout, self._late, entry, changed)
@@ -136,20 +48,6 @@ class Registry:
 
         threading.Thread(target=work, name=f"load-{name}", daemon=True).start()
         return entry
-
-    def find(self, name: str) -> Entry:
-        """The entry of that name. Raises NotFound."""
-        try:
-            return self._entries[name]
-        except KeyError:
-            raise NotFound(f"There is no model {name!r}.") from None
-
-    def close(self) -> None:
-        """End the threads of all models."""
-        for entry in self._entries.values():
-            answering = entry.release()
-            if answering is not None:
-                answering.close()
 
     def _settle(
         self, entry: Entry, outcome: Loaded | BaseException, seconds: float, changed: Changed
