@@ -5,7 +5,7 @@ An application that keeps none does not pass through here.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from serving import identity
@@ -20,12 +20,12 @@ LONGEST_PATH = 256
 """Characters of a path that are logged."""
 
 
-def logged(handle: Handler, models: Mapping[str, str]) -> Handler:
-    """A handler that logs what ``handle`` answers; ``models`` has models' names by their paths."""
+def logged(handle: Handler, named: Callable[[Request], str | None]) -> Handler:
+    """A handler that logs what ``handle`` answers; ``named`` says which model a request asks."""
 
     def handle_logged(request: Request, reply: Reply) -> None:
         if request.path != UNLOGGED:
-            reply = LoggedReply(request, reply, models.get(request.path))
+            reply = LoggedReply(request, reply, named(request))
         handle(request, reply)
 
     return handle_logged

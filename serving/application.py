@@ -7,7 +7,7 @@ slow one. A callback costs a fraction of what a task or a future would for every
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orjson
@@ -18,12 +18,11 @@ from serving.entry import Entry
 from serving.errors import Draining, MethodNotAllowed, NotFound
 from serving.machine import resident_bytes
 from serving.metrics import Metrics
+from serving.multi import MultiModel
 from serving.service import Tools
 from serving.settings import MIB, Settings
-from serving.single import NAME, SingleModel
+from serving.single import INVOCATIONS, SingleModel
 from serving.values import Request, Response
-
-INVOCATIONS = "/invocations"
 
 MAX_TRANSFORM_MB = 100
 """SageMaker's limit for the payloads of a batch transform that are under way together."""
@@ -43,23 +42,34 @@ class Application:
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
         exposition: Callable[[Metrics], bytes] = _own_exposition,
+        many: Callable[[Tools], MultiModel] | None = None,
     ) -> None:
-        """Make it without a model; ``exposition`` writes /metrics, of all workers if need be."""
+        """Make it without a model.
+
+        Args:
+            settings: All settings.
+            loop: The event loop on which everything here is called.
+            exposition: Writes /metrics, of all workers if need be.
+            many: Makes what holds the models of a server of many.
+        """
         self._settings = settings
         self._exposition = exposition
         self._tools = Tools.of(settings, loop)
         self.metrics = self._tools.metrics
-        self._models = SingleModel(self._tools, self._handle)
+        self._single = SingleModel(self._tools, self._handle)
+        self._many = many(self._tools) if many else None
+        self._models = self._many or self._single
         self.draining = False
         self.handle: Handler = self._handle
         """Answers one request on its reply channel, now or later; raises nothing."""
         if settings.access_log:
-            self.handle = access.logged(self._handle, {INVOCATIONS: NAME})
+            self.handle = access.logged(self._handle, self._models.named)
         self._routes: dict[str, dict[str, Handler]] = {
             INVOCATIONS: {"POST": self._models.invoke},
             "/execution-parameters": {"GET": self._execution_parameters},
             "/metrics": {"GET": self._report},
             "/ping": {"GET": self._ping, "HEAD": self._ping},
+            **self._models.routes,
         }
 
     @property
@@ -73,7 +83,18 @@ class Application:
         Raises:
             SettingError: its canary cannot be read.
         """
-        self._models.load(folder, changed)
+        self._single.load(folder, changed)
+
+    def open(self, registered: Mapping[str, str], ready: Callable[[], None]) -> None:
+        """Begin to serve many models, with those that an earlier process had registered.
+
+        ``ready`` is called when all that is pinned is loaded.
+
+        Raises:
+            ModelNotFound: a pinned model is not in the repository.
+        """
+        if self._many is not None:
+            self._many.load(registered, ready)
 
     def drain(self) -> None:
         """Say to /ping from now on that the server is about to stop."""
@@ -83,7 +104,7 @@ class Application:
     def _handle(self, request: Request, reply: Reply) -> None:
         answer = problems.attempt(self._dispatch, request, reply)
         if answer is not None:
-            if request.path == INVOCATIONS:
+            if request.path == INVOCATIONS or request.path.endswith("/invoke"):
                 self.metrics.answered(answer.status, 0.0)
             reply.send(answer)
 
@@ -93,8 +114,8 @@ class Application:
         self._tools.decoder.close()
 
     def _dispatch(self, request: Request, reply: Reply) -> None:
-        methods = self._routes.get(request.path)
-        if methods is None:
+        methods = self._routes.get(request.path) or self._models.routes_of(request.path)
+        if not methods:
             raise NotFound(
                 f"There is nothing at {request.path!r}; this server answers "
                 f"{', '.join(sorted(self._routes))}."

@@ -78,6 +78,7 @@ class Batcher:
         self._queue: deque[Call] = deque()
         self._gate = Gate(max_queue)
         self._metrics = metrics or Metrics()
+        self._counted = 0  # of the queue, in the metrics
         self._patience = patience
         self._hung = hung
         self._lane = self._new_lane()
@@ -115,7 +116,7 @@ class Batcher:
         if delay < math.inf:
             call.timer = self._loop.call_later(delay, self._expire, call)
         self._queue.append(call)
-        self._metrics.waiting = len(self._queue)
+        self._count_waiting()
         if self._watch is None:
             self._gate.busy(time.monotonic())
             self._start()
@@ -133,6 +134,11 @@ class Batcher:
         waiting = len(self._queue)
         if not self._gate.admits(waiting, within):
             raise overloaded(waiting, self._gate.rate)
+
+    def _count_waiting(self) -> None:
+        waiting = len(self._queue)
+        self._metrics.waiting += waiting - self._counted
+        self._counted = waiting
 
     def _run_turn(self) -> None:
         turn, self._turn, began = self._turn, [], time.monotonic()
@@ -171,7 +177,7 @@ class Batcher:
                 late.append(call)  # its timer is due
         batch, rest = self._next(waiting) if waiting else ([], [])
         self._queue = deque(late + rest)
-        self._metrics.waiting = len(self._queue)
+        self._count_waiting()
         if batch:
             lane = self._lane
             self._watch = self._loop.call_later(min(self._patience, 1e6), self._give_up)
@@ -244,7 +250,7 @@ class Batcher:
         waiting = call in self._queue
         if waiting:
             self._queue.remove(call)
-            self._metrics.waiting = len(self._queue)
+            self._count_waiting()
         self._answer(call, response(too_late("waiting for" if waiting else "in")))
 
 

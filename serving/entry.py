@@ -32,6 +32,8 @@ class State(Enum):
     FAILED = "failed"
     BROKEN = "broken"
     """It answers still, but its process has to be replaced."""
+    ENDED = "ended"
+    """Its own process has ended by itself."""
 
 
 class Entry:
@@ -49,6 +51,8 @@ class Entry:
         self.state = State.LOADING
         self.reason = f"The model is loading from {folder}."
         """Why the model cannot answer, while it cannot."""
+        self.error: BaseException = ModelNotReady(self.reason)
+        """What the load failed with, once it has."""
         self._answering: Answering | None = None
 
     def ready(self, answering: Answering) -> None:
@@ -56,15 +60,22 @@ class Entry:
         self._answering = answering
         self._become(State.READY)
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: str, error: BaseException | None = None) -> None:
         """The model cannot be loaded."""
         self.reason = reason
+        self.error = error or ModelNotReady(reason)
         self._become(State.FAILED)
 
     def broken(self, reason: str) -> None:
         """The model answers still, but its process has to be replaced."""
         self.reason = reason
         self._become(State.BROKEN)
+
+    def ended(self, reason: str) -> None:
+        """The model's own process has ended by itself."""
+        self.reason = reason
+        self._answering = None
+        self._become(State.ENDED)
 
     def use(self) -> Answering:
         """What answers for the model.

@@ -6,10 +6,19 @@
     ├── RequestError                      the request cannot be answered
     │   ├── BadRequest                400
     │   │   └── DecodeError           400  the body is not what its Content-Type says
+    │   ├── Unauthorized              401  nobody is known to have sent it
+    │   │   ├── MissingCredentials    401
+    │   │   ├── UnknownCredentials    401
+    │   │   ├── ExpiredCredentials    401
+    │   │   ├── IncompleteSignature   401  it cannot be read as one
+    │   │   └── InvalidSignature      401
+    │   ├── Forbidden                 403  the sender is known, and may not
     │   ├── NotFound                  404
+    │   │   └── ModelNotFound         404
     │   ├── MethodNotAllowed          405
     │   ├── NotAcceptable             406
     │   ├── RequestTimeout            408
+    │   ├── ModelConflict             409  a model of that name is there already
     │   ├── PayloadTooLarge           413
     │   ├── UnsupportedMediaType      415
     │   ├── ExpectationFailed         417
@@ -24,9 +33,11 @@
     │   └── Draining                  503
     ├── DeadlineExceeded              504
     ├── HttpVersionNotSupported       505
+    ├── InsufficientStorage           507  there is no memory for the model
     └── ConfigurationError                 for the operator: start-up ends with the message
         ├── SettingError                   a setting has a value that is not allowed
         ├── ArchiveError                   a model archive is refused
+        │   └── ArchiveNotFound            there is none
         └── ModelLoadError                 a model directory cannot be loaded
 """
 
@@ -37,8 +48,13 @@ class ServingError(Exception):
     """Base of all; ``str(error)`` is a sentence fit for the client."""
 
     status: ClassVar[int] = 500
+    type: ClassVar[str] = "ServingError"
+    """What clients know it by; the class's name, or that of AWS's servers."""
     headers: tuple[tuple[str, str], ...] = ()
     """Header fields for the response, such as Retry-After."""
+
+    def __init_subclass__(cls) -> None:
+        cls.type = cls.__dict__.get("type", cls.__name__)
 
 
 class RequestError(ServingError):
@@ -55,10 +71,48 @@ class DecodeError(BadRequest):
     """The body is not what its Content-Type says, or does not fit the model's inputs."""
 
 
+class Unauthorized(RequestError):
+    """Nobody is known to have sent the request."""
+
+    status = 401
+
+
+class MissingCredentials(Unauthorized):
+    """The request has no credentials that this server takes."""
+
+
+class UnknownCredentials(Unauthorized):
+    """No key of this server has these credentials."""
+
+
+class ExpiredCredentials(Unauthorized):
+    """The key was good until a time that is over."""
+
+
+class IncompleteSignature(Unauthorized):
+    """The signature cannot be read, or does not cover what it has to."""
+
+
+class InvalidSignature(Unauthorized):
+    """The signature is not that of the request as it came, or not of now."""
+
+
+class Forbidden(RequestError):
+    """The sender is known, but the key is for something else."""
+
+    status = 403
+
+
 class NotFound(RequestError):
     """No such route or model."""
 
     status = 404
+
+
+class ModelNotFound(NotFound):
+    """No such model."""
+
+    type = "ModelNotFoundException"
 
 
 class MethodNotAllowed(RequestError):
@@ -77,6 +131,13 @@ class RequestTimeout(RequestError):
     """The client sent its request too slowly."""
 
     status = 408
+
+
+class ModelConflict(RequestError):
+    """A model of that name is there already."""
+
+    status = 409
+    type = "ConflictStatusException"
 
 
 class PayloadTooLarge(RequestError):
@@ -153,6 +214,12 @@ class HttpVersionNotSupported(ServingError):
     status = 505
 
 
+class InsufficientStorage(ServingError):
+    """There is no memory for the model."""
+
+    status = 507
+
+
 class ConfigurationError(ServingError):
     """For the operator, not a client: start-up ends with the message."""
 
@@ -163,6 +230,10 @@ class SettingError(ConfigurationError):
 
 class ArchiveError(ConfigurationError):
     """A model archive is refused, or cannot be fetched."""
+
+
+class ArchiveNotFound(ArchiveError):
+    """Nothing lies at an archive's address."""
 
 
 class ModelLoadError(ConfigurationError):

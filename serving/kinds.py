@@ -59,6 +59,15 @@ def size_limit(kind: Kind) -> Kind:
     )
 
 
+def or_zero(kind: Kind) -> Kind:
+    """A kind of number that may be 0 as well."""
+    return Kind(
+        lambda text: 0 if text.strip() == "0" else kind.read(text),
+        f"{kind.allowed}, or 0",
+        lambda value: kind.write(value) if value else "0",
+    )
+
+
 def choice(*names: str) -> Kind:
     """One of some words."""
     return Kind({name: name for name in names}.__getitem__, " or ".join(names))
@@ -83,12 +92,6 @@ def _boolean(text: str) -> bool:
         "0": False,
         "no": False,
     }[text.strip().lower()]
-
-
-def _no(text: str) -> bool:
-    if _boolean(text):
-        raise ValueError(text)
-    return False
 
 
 def _ports(text: str) -> range:
@@ -116,8 +119,3 @@ PORTS = Kind(
 )
 LOG_LEVEL = Kind(_log_level, "a number (20 is info) or debug, info, warning, error")
 ANYTHING = Kind(bool, "anything", lambda value: "true" if value else "")
-
-
-def false(why: str) -> Kind:
-    """A switch that cannot be turned on yet, and why."""
-    return Kind(_no, f"false: {why}", _write_boolean)

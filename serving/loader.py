@@ -54,7 +54,7 @@ class Loader:
     ) -> None:
         if isinstance(outcome, BaseException):
             reason = loading.reason(outcome)
-            entry.failed(f"The model failed to load: {reason}")
+            entry.failed(f"The model failed to load: {reason}", outcome)
             own = isinstance(outcome, ConfigurationError) and outcome.__cause__ is None
             log.error(
                 "model %s failed to load after %.2f s: %s",

@@ -36,6 +36,7 @@ def load(folder: Path, settings: Settings) -> Loaded:
         ConfigurationError: it cannot be loaded, or cannot answer; or whatever a script raises.
     """
     with _one_at_a_time:
+        engines.prepare(folder, settings)  # the library is not the model's
         before = footprint.in_use()
         model = engines.load(folder, settings)
         cost = warmup.measure(model)

@@ -63,6 +63,12 @@ class Metrics:
         """Rows of each call of a model."""
         self.waiting = 0
         """Requests that wait for a model's thread."""
+        self.models: Counter[str] = Counter()
+        """Models that were loaded, were evicted, or failed, by these words; of a server of many."""
+        self.loaded = 0
+        """Models that are loaded."""
+        self.model_bytes = 0
+        """Memory that they take, as measured when each was loaded."""
         self.load_seconds = 0.0
         """How long the model took to load, the warm-up included."""
 
@@ -79,6 +85,9 @@ class Metrics:
             "stages": {stage: _plain(histogram) for stage, histogram in self.stages.items()},
             "batches": _plain(self.batches),
             "waiting": self.waiting,
+            "models": dict(self.models),
+            "loaded": self.loaded,
+            "model_bytes": self.model_bytes,
             "load_seconds": self.load_seconds,
             "memory": memory,
         }
@@ -146,16 +155,27 @@ def _families(running: list[Snapshot], every: list[Snapshot]) -> list[Metric]:
     batches = HistogramMetricFamily("serving_batch_rows", "Rows of each call of the model.")
     batches.add_metric([], *_sum([snapshot["batches"] for snapshot in every], ROWS))
 
+    models = CounterMetricFamily(
+        "serving_models", "Models of a server of many, by what became of them.", labels=["event"]
+    )
+    events: Counter[str] = Counter()
+    for snapshot in every:
+        events.update(snapshot["models"])
+    for event, count in sorted(events.items()):
+        models.add_metric([event], count)
+
     gauges = [
         GaugeMetricFamily(name, meaning, value=fold(snapshot[key] for snapshot in running))
         for name, meaning, key, fold in (
             ("serving_queue_depth", "Requests waiting for the model.", "waiting", sum),
             ("serving_model_load_seconds", "Time the model took to load.", "load_seconds", _most),
+            ("serving_models_loaded", "Models that are loaded.", "loaded", sum),
+            ("serving_model_bytes", "Memory that models take.", "model_bytes", sum),
             ("serving_memory_bytes", "Resident memory of the workers.", "memory", sum),
         )
     ]
     workers = GaugeMetricFamily("serving_workers", "Worker processes.", value=len(running))
-    return [requests, latency, stages, batches, *gauges, workers]
+    return [requests, latency, stages, batches, models, *gauges, workers]
 
 
 def _plain(histogram: Histogram) -> dict[str, Any]:

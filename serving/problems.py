@@ -29,7 +29,7 @@ def response(error: BaseException) -> Response:
         error = PredictionError(f"The server failed with {type(error).__name__}; see its log.")
     # A file name in a message may hold bytes that are no UTF-8.
     message = str(error).encode(errors="replace").decode()
-    body = {"code": error.status, "type": type(error).__name__, "message": message}
+    body = {"code": error.status, "type": error.type, "message": message}
     content = orjson.dumps(body) + b"\n"
     return Response(error.status, content, "application/json", tuple(error.headers))
 

@@ -51,9 +51,36 @@ class Settings:
     )
     multi_model: bool = _setting(
         False,
-        kinds.false("this server has one model; several behind one endpoint are not supported yet"),
+        BOOLEAN,
         "SAGEMAKER_MULTI_MODEL",
         "Whether models are loaded and unloaded while the server runs.",
+    )
+    repository: str = _setting(
+        "",
+        TEXT,
+        "SERVING_REPOSITORY",
+        "Folder or address (s3://bucket/models) of archives and model directories, which clients "
+        "name in X-Amzn-SageMaker-Target-Model. It makes a server of many models.",
+    )
+    repository_seconds: float = _setting(
+        5.0,
+        seconds(0, 86_400),
+        "SERVING_REPOSITORY_SECONDS",
+        "Longest time for which a model in use that has changed in the repository is not noticed.",
+    )
+    pinned: str = _setting(
+        "",
+        TEXT,
+        "SERVING_PINNED",
+        "Names of models in the repository, with commas between, that are loaded at the start and "
+        "never evicted.",
+    )
+    model_memory: int = _setting(
+        0,
+        kinds.or_zero(mebibytes(1, 100_000_000)),
+        "SERVING_MODEL_MEMORY_MB",
+        "Memory that loaded models may take together; 0: four fifths of the container's, without "
+        "what the server takes itself.",
     )
     region: str = _setting(
         "",
@@ -255,6 +282,76 @@ class Settings:
         "Time from an answer to that request to the next asking, and the longest an answer may "
         "take.",
     )
+    keys: str = _setting(
+        "",
+        TEXT,
+        "SERVING_KEYS",
+        "File of the keys that clients have to have, in TOML. Without one, whoever reaches the "
+        "server may use it.",
+    )
+    tls_certificate: str = _setting(
+        "",
+        TEXT,
+        "SERVING_TLS_CERTIFICATE",
+        "PEM file of the server's certificate, with those that lead to its root below it. With "
+        "one, the server speaks HTTPS.",
+    )
+    tls_key: str = _setting(
+        "",
+        TEXT,
+        "SERVING_TLS_KEY",
+        "PEM file of the certificate's private key, where the certificate's own does not hold it.",
+    )
+    tls_client_ca: str = _setting(
+        "",
+        TEXT,
+        "SERVING_TLS_CLIENT_CA",
+        "PEM file of the authorities one of which every client has to have its certificate from; "
+        "by default clients need none.",
+    )
+    endpoints: str = _setting(
+        "",
+        TEXT,
+        "SERVING_ENDPOINTS",
+        "TOML or JSON file of the endpoints that clients of the SageMaker Runtime API name, with "
+        "their variants. Without one, any endpoint reaches the model.",
+    )
+    async_output: str = _setting(
+        "",
+        TEXT,
+        "SERVING_ASYNC_OUTPUT",
+        "Folder or address (s3://bucket/answers) for the answers to asynchronous invocations, "
+        "which are refused if it is not set.",
+    )
+    async_failures: str = _setting(
+        "",
+        TEXT,
+        "SERVING_ASYNC_FAILURES",
+        "Folder or address for the errors of asynchronous invocations; by default that of their "
+        "answers.",
+    )
+    async_inputs: str = _setting(
+        "",
+        TEXT,
+        "SERVING_ASYNC_INPUTS",
+        "Folders and addresses, with commas between, in which the inputs that asynchronous "
+        "invocations name may lie; by default that of their answers.",
+    )
+    async_spool: str = _setting(
+        "",
+        TEXT,
+        "SERVING_ASYNC_SPOOL",
+        "Folder on this machine in which asynchronous invocations wait, and outlive the server; by "
+        "default `.spool` in that of their answers or, where that is an address, `async-spool` in "
+        "the cache.",
+    )
+    async_concurrency: int = _setting(
+        4,
+        whole(1, 1000),
+        "SERVING_ASYNC_CONCURRENCY",
+        "Asynchronous invocations that this server works on at once, as SageMaker's "
+        "MaxConcurrentInvocationsPerInstance.",
+    )
     log_level: int = _setting(
         20,
         kinds.LOG_LEVEL,
@@ -286,6 +383,11 @@ class Settings:
         "SERVING_EMF_INTERVAL",
         "Time between two such lines.",
     )
+
+    @property
+    def many(self) -> bool:
+        """Whether this is a server of many models."""
+        return self.multi_model or bool(self.repository)
 
     @property
     def model_source(self) -> str:

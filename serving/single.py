@@ -13,6 +13,8 @@ from serving.loader import Loader
 from serving.service import Tools
 from serving.values import Request
 
+INVOCATIONS = "/invocations"
+
 NAME = "model"
 """What the one model is called in logs."""
 
@@ -25,6 +27,8 @@ class SingleModel:
         self._tools = tools
         self._ask = ask
         self._entry: Entry | None = None
+        self.routes: dict[str, dict[str, Handler]] = {}
+        """It answers at no path but /invocations."""
         self._canary: Canary | None = None
 
     def load(self, folder: Path, changed: Callable[[Entry], None]) -> None:
@@ -58,9 +62,17 @@ class SingleModel:
 
         self._entry = Loader(self._tools).load(NAME, folder, settled)
 
+    def routes_of(self, _path: str) -> dict[str, Handler]:
+        """Nothing answers at other paths."""
+        return {}
+
     def invoke(self, request: Request, reply: Reply) -> None:
         """Ask the model. Raises ServingError, or whatever the model raises."""
         self._loading().use().handle(request, reply)
+
+    def named(self, request: Request) -> str | None:
+        """The name of the model that a request asks, if it asks one."""
+        return NAME if request.path == INVOCATIONS else None
 
     def check(self) -> None:
         """Return if the model is well. Raises ModelNotReady with the reason if not."""

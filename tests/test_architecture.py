@@ -13,7 +13,7 @@ import serving
 PACKAGE = Path(serving.__file__).parent
 
 LAYERS = (
-    "values errors kinds machine lane logs progress environment identity",
+    "values errors kinds machine lane logs progress environment identity budget",
     "admission call footprint media model metrics problems requirements settings stacking",
     "access archives canary codecs configuration decoding emf execution sessions streaming",
     "workforce",
@@ -21,10 +21,13 @@ LAYERS = (
     "engines",
     "batching",
     "warmup service",
-    "entry loading",
-    "loader",
-    "single",
+    "entry loading repository",
+    "loader place",
+    "registry",
+    "management",
+    "multi single",
     "application",
+    "auth processes runtime",
     "hosts",
     "cli",
 )
@@ -38,6 +41,9 @@ SERVERS = {
     *("awslambdaric",),
 }
 """What hosts are made with."""
+
+HOSTS = {"hosts", "cli", "processes"}
+"""What speaks to the world outside of the process."""
 
 ENVIRONMENT_READERS = {
     "cli/__init__.py",  # hands it to the commands, which read the settings from it
@@ -90,7 +96,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in FILES if unit(path) not in ("hosts", "cli")], ids=named
+    "path", [path for path in FILES if unit(path) not in HOSTS], ids=named
 )
 def test_the_core_opens_no_socket_and_knows_no_server(path: Path) -> None:
     for name in imports(path):

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from serving.archives.extract import extract
 from serving.archives.remote import Remote, open_http, open_store, shown
 from serving.archives.staging import staged
-from serving.errors import ArchiveError
+from serving.errors import ArchiveError, ArchiveNotFound
 from serving.progress import Progress, silent
 
 CHUNK = 1 << 20
@@ -71,7 +71,7 @@ def _from_file(path: Path, cache: Path, limit: int, progress: Progress) -> Path:
     if path.is_dir():
         return path
     if not path.exists():
-        raise ArchiveError(
+        raise ArchiveNotFound(
             f"{path} does not exist; a model is a directory, an archive or an address."
         )
     status = path.stat()

@@ -6,16 +6,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPMessage, HTTPResponse
-from typing import IO, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from serving import __version__
-from serving.errors import ArchiveError
+from serving.errors import ArchiveError, ArchiveNotFound
 
 TIMEOUT = 60.0
 """Seconds without a byte after which a server is given up."""
+GONE = (404, 410)
+"""What a server answers that has nothing there."""
 BLOCK_SIZE = 16 << 20
 """Bytes that fsspec asks an object store for at once; each request costs tens of milliseconds."""
 
@@ -62,7 +64,7 @@ def open_http(url: str) -> Iterator[Remote]:
             yield _http_remote(answer)
     except HTTPError as error:
         with error:
-            raise ArchiveError(
+            raise (ArchiveNotFound if error.code in GONE else ArchiveError)(
                 f"{shown(url)} cannot be downloaded: the server answered {error.code} "
                 f"{error.reason}."
             ) from error
@@ -98,6 +100,25 @@ def open_store(url: str) -> Iterator[Remote]:
         ArchiveError: the package for the scheme is missing, or nothing knows the scheme, or there
             is no such object; also for what goes wrong while the body is read.
     """
+    files, path = place(url)
+    try:
+        facts = files.info(path)
+        if facts["type"] != "file":
+            raise ArchiveError(f"{shown(url)} is a folder; name an archive in it.")
+        with files.open(path, "rb", block_size=BLOCK_SIZE) as body:
+            yield Remote(body, facts["size"], files.ukey(path))
+    except FileNotFoundError as error:
+        raise ArchiveNotFound(f"{shown(url)} does not exist.") from error
+    except store_errors() as error:
+        raise ArchiveError(f"{shown(url)} cannot be downloaded: {error}.") from error
+
+
+def place(url: str) -> tuple[Any, str]:
+    """The file system of fsspec that an address is in, and the path in it.
+
+    Raises:
+        ArchiveError: the package for the scheme is missing, or nothing knows the scheme.
+    """
     scheme = url.partition("://")[0]
     try:
         files, path = importlib.import_module("fsspec.core").url_to_fs(url)
@@ -111,19 +132,10 @@ def open_store(url: str) -> Iterator[Remote]:
             f"{shown(url)} has a scheme that is not supported ({error}); known are file, http, "
             "https, s3 and what fsspec has a package for."
         ) from error
-    try:
-        facts = files.info(path)
-        if facts["type"] != "file":
-            raise ArchiveError(f"{shown(url)} is a folder; name an archive in it.")
-        with files.open(path, "rb", block_size=BLOCK_SIZE) as body:
-            yield Remote(body, facts["size"], files.ukey(path))
-    except FileNotFoundError as error:
-        raise ArchiveError(f"{shown(url)} does not exist.") from error
-    except _store_errors() as error:
-        raise ArchiveError(f"{shown(url)} cannot be downloaded: {error}.") from error
+    return files, path
 
 
-def _store_errors() -> tuple[type[Exception], ...]:
+def store_errors() -> tuple[type[Exception], ...]:
     """What stores raise: OSError, as fsspec asks; S3's also others, as for missing credentials."""
     botocore = sys.modules.get("botocore.exceptions")
     return (OSError, botocore.BotoCoreError) if botocore else (OSError,)

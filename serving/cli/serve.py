@@ -4,7 +4,7 @@ import argparse
 import logging
 from dataclasses import replace
 
-from serving import canary, logs, requirements, workforce
+from serving import canary, logs, machine, requirements, workforce
 from serving import environment as toolkits
 from serving.cli.common import (
     Environment,
@@ -14,6 +14,7 @@ from serving.cli.common import (
     with_code,
 )
 from serving.hosts.http import server
+from serving.settings import Settings
 
 log = logging.getLogger("serving")
 
@@ -40,13 +41,29 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
     logs.configure(settings.log_level, settings.log_format)
     for sentence in toolkits.unheeded(environment):
         log.warning("%s", sentence)
+    if settings.many:
+        _serve_many(settings)
+    else:
+        _serve_one(settings)
+    return 0
+
+
+def _serve_one(settings: Settings) -> None:
     folder = model_folder(settings.model_source, settings)
     settings = with_code(settings, folder)
     requirements.install(settings.code_folder(folder), settings.cache)
     canary.read(folder, settings)  # a wrong one ends start-up here, not each worker
     plan = workforce.plan(settings, workforce.size(folder), workforce.here())
-    settings = replace(settings, workers=plan.workers)
     log.info("serving %s on %s:%d", folder, settings.bind, settings.port)
     log.info("workers: %d, %s", *plan)
-    server.run(settings, folder)
-    return 0
+    server.run(replace(settings, workers=plan.workers), folder)
+
+
+def _serve_many(settings: Settings) -> None:
+    """One worker owns the registry; models answer beside each other, each with one thread."""
+    machine.set_region(settings.region)
+    where = settings.repository or "what is registered at /models"
+    log.info("serving %s on %s:%d", where, settings.bind, settings.port)
+    if settings.workers > 1:
+        log.info("one worker serves all models; %d are not started", settings.workers - 1)
+    server.run(replace(settings, workers=1, threads=settings.threads or 1, code=""), None)

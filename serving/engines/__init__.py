@@ -1,6 +1,8 @@
 """From a model directory to a Model: recognise its engine, load it, let its script override."""
 
+import importlib
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +46,13 @@ def load(folder: Path, settings: Settings) -> Model:
             f"install it with: pip install 'hybrid-serving[{engine.extra}]'."
         ) from error
     return script.override(model, hooks, folder, settings) if hooks else model
+
+
+def prepare(folder: Path, settings: Settings) -> None:
+    """Import the library that a model directory needs, if it is known which and it is there."""
+    with suppress(ModelLoadError, ImportError, OSError):
+        engine, _ = recognise(folder, settings)
+        importlib.import_module(engine.library)
 
 
 def _extend_path(site: Path | None) -> None:

@@ -15,6 +15,8 @@ class Engine(NamedTuple):
     """What people and SERVING_ENGINE call it."""
     extra: str
     """The extra of hybrid-serving that installs the library."""
+    library: str
+    """The module of the library."""
     files: Callable[[Path], list[Path]]
     """The model files of this engine in a model directory, sorted; empty where there are none.
 

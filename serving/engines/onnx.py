@@ -177,4 +177,4 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split(" : ")[-1].split())
 
 
-ENGINE = Engine(name="onnx", extra="onnx", files=files, load=load)
+ENGINE = Engine(name="onnx", extra="onnx", library="onnxruntime", files=files, load=load)

@@ -101,4 +101,4 @@ def _may_be_module(path: Path) -> bool:
     return first is not None and "GLOBAL" in first.name
 
 
-ENGINE = Engine(name="torch", extra="torch", files=files, load=load)
+ENGINE = Engine(name="torch", extra="torch", library="torch", files=files, load=load)

@@ -1,0 +1,38 @@
+"""How much memory models may take, and how much they do."""
+
+from pathlib import Path
+
+FIRST_GUESS = 2.0
+"""Bytes in memory for one on disk, before any model was measured."""
+
+WEIGHT = 0.2
+"""Of the latest model in that ratio."""
+
+
+class Budget:
+    """Bytes for models: a limit, and what is taken of it."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        """Of models that are loaded as measured, of those that are loading as expected."""
+        self._ratio = FIRST_GUESS
+        self._measured: dict[Path, int] = {}
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether more is taken than there is."""
+        return self.used > self.limit
+
+    def expect(self, folder: Path, size: int) -> int:
+        """Bytes that the model in a folder of that ``size`` will take.
+
+        What it took the last time, or as much for each byte as others did.
+        """
+        return self._measured.get(folder) or int(size * self._ratio)
+
+    def learn(self, folder: Path, size: int, measured: int) -> None:
+        """A model took so many bytes."""
+        self._measured[folder] = measured
+        if size:
+            self._ratio += WEIGHT * (measured / size - self._ratio)

@@ -1,0 +1,145 @@
+"""A server of many models: those the platform registers, and those of a repository."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+
+from serving import archives, machine
+from serving.budget import Budget
+from serving.call import Handler, Reply
+from serving.entry import Entry
+from serving.errors import BadRequest, ModelNotFound, ModelNotReady
+from serving.loader import Loader
+from serving.management import PATH, Keep, Management
+from serving.registry import Fetched, Registry
+from serving.repository import Repository
+from serving.service import Tools
+from serving.settings import Settings
+from serving.values import Request
+
+log = logging.getLogger("serving")
+
+TARGET = "x-amzn-sagemaker-target-model"
+
+SHARE = 0.8
+"""Of the container's memory that models may take, where nobody says how much: requests need some
+too."""
+
+MOST_PATHS = 4096
+"""Models' paths whose routes are remembered; a client can make up any number."""
+
+
+class MultiModel:
+    """Many models under one registry."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        loader: Loader,
+        keep: Keep = lambda _: None,
+        broken: Callable[[Entry], None] = lambda _: None,
+    ) -> None:
+        """Make it empty.
+
+        Args:
+            tools: What all models share.
+            loader: Loads them.
+            keep: Keeps what is registered for a process that comes after this.
+            broken: Hears of a model that only a new process can mend.
+        """
+        settings = tools.settings
+        budget = Budget(settings.model_memory or _all_there_is())
+        self._registry = Registry(tools, loader, partial(_fetch, settings), budget, broken)
+        self._repository = Repository(settings.repository) if settings.repository else None
+        self._management = Management(self._registry, keep)
+        self._pinned = [name.strip() for name in settings.pinned.split(",") if name.strip()]
+        self._reasons: dict[str, str] = {}  # why pinned models cannot answer
+        self.routes: dict[str, dict[str, Handler]] = {PATH: self._management.routes}
+        """What answers at its fixed paths but /invocations, by path and method."""
+        self.routes_of = lru_cache(MOST_PATHS)(self._routes_of)
+        """What answers at the path of a model, by method; empty if it is none."""
+        log.info("models may take %d MiB of memory together", budget.limit >> 20)
+
+    def load(self, registered: Mapping[str, str], ready: Callable[[], None]) -> None:
+        """Begin to load pinned models, and those that an earlier process had registered.
+
+        ``ready`` is called when all that is pinned is loaded.
+
+        Raises:
+            SettingError: a pinned model is not there.
+        """
+        self._management.restore(registered)
+        self._reasons = {name: f"The model {name} is loading." for name in self._pinned}
+        for name in self._pinned:
+            self._open(name, partial(self._settled, name, ready), pinned=True)
+        if not self._pinned:
+            ready()
+
+    def invoke(self, request: Request, reply: Reply) -> None:
+        """Ask the model that the client names. Raises ServingError, or what the model raises."""
+        name = request.headers.get(TARGET, "")
+        if name not in self._registry:
+            if not name:
+                raise BadRequest(
+                    "This server has many models; say in X-Amzn-SageMaker-Target-Model which is "
+                    "asked."
+                )
+            self._open(name)
+        self._registry.ask(name, request, reply)
+
+    def named(self, request: Request) -> str | None:
+        """The name of the model that a request asks, if it asks one."""
+        name = request.path.removeprefix(f"{PATH}/").removesuffix("/invoke")
+        return request.headers.get(TARGET) if name == request.path else name
+
+    def check(self) -> None:
+        """Return if what is pinned can answer. Raises ModelNotReady with the reason if not."""
+        for reason in self._reasons.values():
+            raise ModelNotReady(reason)
+
+    def drain(self) -> None:
+        """Nothing here hears that the server is about to stop."""
+
+    def close(self) -> None:
+        """End the threads."""
+        self._registry.close()
+
+    def _open(
+        self,
+        name: str,
+        settled: Callable[[BaseException | None], None] = lambda _: None,
+        *,
+        pinned: bool = False,
+    ) -> None:
+        if self._repository is None:
+            raise ModelNotFound(f"Model not found: {name}")
+        url = self._repository.url(name)
+        self._registry.open(name, url, settled, pinned=pinned, follows=True)
+
+    def _settled(self, name: str, ready: Callable[[], None], error: BaseException | None) -> None:
+        if error is not None:
+            self._reasons[name] = f"The model {name} failed to load: {error}"
+            return
+        self._reasons.pop(name, None)
+        if not self._reasons:
+            ready()
+
+    def _routes_of(self, path: str) -> dict[str, Handler]:
+        prefix, _, name = path.partition(f"{PATH}/")
+        if prefix or not name:
+            return {}
+        if name.endswith("/invoke") and name != "/invoke":
+            return {"POST": partial(self._registry.ask, name.removesuffix("/invoke"))}
+        return self._management.routes_of(name)
+
+
+def _all_there_is() -> int:
+    return max(1, int(machine.memory_limit() * SHARE) - machine.resident_bytes())
+
+
+def _fetch(settings: Settings, url: str) -> Fetched:
+    """The directory of a model. Raises ArchiveError."""
+    folder = archives.fetch(url, settings.cache, limit=settings.max_unpacked)
+    facts = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    size = sum(fact.st_size for fact in facts)
+    return Fetched(folder, size, max((fact.st_mtime_ns for fact in facts), default=0))

@@ -1,0 +1,32 @@
+"""What models are expected to take, and what they took."""
+
+from pathlib import Path
+
+from serving.budget import FIRST_GUESS, Budget
+
+A, B = Path("/a"), Path("/b")
+
+
+def test_before_anything_was_measured_a_guess_counts() -> None:
+    assert Budget(0).expect(A, 100) == int(100 * FIRST_GUESS)
+
+
+def test_a_model_is_expected_to_take_what_it_took() -> None:
+    budget = Budget(0)
+    budget.learn(A, 100, 12_345)
+    assert budget.expect(A, 100) == 12_345
+
+
+def test_others_are_expected_to_be_alike() -> None:
+    budget = Budget(0)
+    for _ in range(100):
+        budget.learn(A, 100, 500)
+    assert 495 <= budget.expect(B, 100) <= 500
+
+
+def test_more_than_there_is_is_too_much() -> None:
+    budget = Budget(10)
+    budget.used = 10
+    assert not budget.exceeded
+    budget.used = 11
+    assert budget.exceeded
