@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,14 @@ class Load(NamedTuple):
     and, where answers were compared, answers that differ."""
 
 
-def load(port: int, body: bytes, connections: int, seconds: int, answer: str = "") -> Load:
+def load(
+    port: int,
+    body: bytes,
+    connections: int,
+    seconds: int,
+    answer: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Load:
     """POST ``body`` over ``connections`` connections, each with one request at a time.
 
     Where ``answer`` is given every response is compared with it.
@@ -37,6 +45,8 @@ def load(port: int, body: bytes, connections: int, seconds: int, answer: str = "
     command = [executable("wrk"), "--connections", str(connections), "--duration", f"{seconds}s"]
     # One thread loads nginx as fully as two, and leaves the server more of a small machine.
     command += ["--threads", "1", "--script", str(SCRIPT)]
+    for name, value in (headers or {}).items():
+        command += ["--header", f"{name}: {value}"]
     command += [f"http://127.0.0.1:{port}/invocations", "--", body.decode()]
     command += [answer] if answer else []
     try:

@@ -32,6 +32,15 @@ class Target(NamedTuple):
     """The command line for a port."""
     predicts: bool = True
     """False: it answers the first row's prediction, whatever it is sent."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables of its own."""
+
+
+class Started(NamedTuple):
+    """A target that runs."""
+
+    port: int
+    pid: int
 
 
 def serving(workload: Workload) -> Target:
@@ -98,6 +107,13 @@ def executable(name: str) -> str:
 @contextmanager
 def running(target: Target, directory: Path) -> Iterator[int]:
     """Start a target, wait until it answers, give its port, and leave no process behind."""
+    with started(target, directory) as server:
+        yield server.port
+
+
+@contextmanager
+def started(target: Target, directory: Path) -> Iterator[Started]:
+    """Start a target and wait until it answers; no process is left behind."""
     port = free_port()
     log = directory / f"{target.name}.log"
     environment = {
@@ -105,6 +121,7 @@ def running(target: Target, directory: Path) -> Iterator[int]:
         "HOME": str(directory),
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
+        **dict(target.variables),
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -118,7 +135,7 @@ def running(target: Target, directory: Path) -> Iterator[int]:
         )
     try:
         _wait_until_ready(target, process, port, log)
-        yield port
+        yield Started(port, process.pid)
     finally:
         _stop(process)
 

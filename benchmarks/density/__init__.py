@@ -1,0 +1,1 @@
+"""How many models fit on one server, and what each costs in memory and in time."""

@@ -1,0 +1,90 @@
+"""Command line: fill a server with models, and print what they cost."""
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.density import archives, library, phases, report
+from benchmarks.density.phases import Question
+from benchmarks.density.report import Results
+from benchmarks.throughput import BenchmarkError, machine, workload
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; the exit status is 1 where it failed, or ``--check`` says so."""
+    options = _parse(arguments)
+    # SIGTERM unwinds the stack like Ctrl-C does, so that no server outlives the benchmark.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        facts = machine.describe([])
+        with tempfile.TemporaryDirectory(prefix="density-") as directory:
+            results = _measure(options, Path(directory))
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    print(", ".join(f"{name}: {value}" for name, value in facts.items()))
+    print(f"\n{report.tables(results)}\n")
+    sentences = report.missed(results)
+    for sentence in sentences:
+        print(sentence)
+    return 1 if options.check and sentences else 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.density",
+        description="Load many XGBoost models into one server; print memory and times.",
+    )
+    parser.add_argument("--models", type=int, default=1000, help="archives (%(default)s)")
+    parser.add_argument(
+        "--fitting", type=int, default=200, help="models that fit, under eviction (%(default)s)"
+    )
+    parser.add_argument(
+        "--requests", type=int, default=5000, help="requests under eviction (%(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=int, default=4, help="of each load with wrk (%(default)s)"
+    )
+    parser.add_argument("--check", action="store_true", help="fail where a bar is missed")
+    return parser.parse_args(arguments)
+
+
+def _measure(options: argparse.Namespace, directory: Path) -> Results:
+    work = workload.make(directory)
+    file = work.model / "model.ubj"
+    question = Question(work.rows[0], f"{work.predictions[0]!s}\n".encode())
+    repository = directory / "repository"
+    repository.mkdir()
+    names = archives.make(file, repository, options.models)
+    needed = library.bytes_each(file, options.models)
+    resident = phases.all_resident(repository, names, question, directory)
+    print("all models were loaded", file=sys.stderr, flush=True)
+    evicting = phases.evicting(
+        repository,
+        names,
+        question,
+        directory,
+        fitting=options.fitting,
+        model_bytes=resident.each,
+        requests=options.requests,
+    )
+    warm = phases.warm(
+        work.model,
+        repository,
+        names[0],
+        question,
+        directory,
+        connections=(1, 16, 64),
+        seconds=options.seconds,
+        rounds=3,
+    )
+    return Results(options.models, needed, resident, evicting, warm, [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
