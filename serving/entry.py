@@ -17,6 +17,9 @@ class Answering(Protocol):
     def handle(self, request: Request, reply: Reply) -> None:
         """Answer a request, now or later. Raises ServingError."""
 
+    def memory(self) -> int:
+        """Bytes that the model takes now. May be called in any thread."""
+
     def finish(self, done: Callable[[], None]) -> None:
         """Answer what was begun, then close; ``done`` is called after that."""
 
@@ -91,6 +94,11 @@ class Entry:
         """Return if all is well with the model. Raises ModelNotReady with the reason if not."""
         if self.state is not State.READY:
             raise ModelNotReady(self.reason)
+
+    def memory(self) -> int:
+        """Bytes that the model takes now; as it was told where there is none any more."""
+        answering = self._answering
+        return answering.memory() if answering is not None else self.bytes
 
     def finish(self, done: Callable[[], None]) -> None:
         """Answer what was begun, then let go of the model; ``done`` is called after that."""

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from serving import loading
 from serving.batching import Batcher
-from serving.entry import Entry, State
-from serving.errors import ConfigurationError, DeviceLost
+from serving.engines import script
+from serving.entry import Answering, Entry, State
+from serving.errors import ConfigurationError, DeviceLost, ModelLoadError
 from serving.loading import Loaded
 from serving.problems import catch
 from serving.service import Service, Tools
@@ -21,11 +23,38 @@ log = logging.getLogger("serving")
 Changed = Callable[[Entry], None]
 
 
+class OwnProcess(Answering, Protocol):
+    """A model in a process of its own."""
+
+    @property
+    def engine(self) -> str:
+        """Of the model, once it is loaded."""
+
+
+class Fork(Protocol):
+    """Begins to load a model directory in a process of its own."""
+
+    def __call__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        settled: Callable[[str], None],
+        lost: Callable[[str], None],
+    ) -> OwnProcess:
+        """``settled`` hears why the model cannot be loaded, or an empty text: it is.
+
+        ``lost`` hears why a model that was loaded cannot answer any more.
+        """
+
+
 class Loader:
     """Loads models. Its methods are called on the event loop."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, fork: Fork | None = None) -> None:
+        """Make it; where there is ``fork``, a model with a script gets a process of its own."""
         self._tools = tools
+        self._fork = fork
 
     def load(self, name: str, folder: Path, changed: Changed) -> Entry:
         """Begin to load a model directory in a thread; ``changed`` hears of the outcome.
@@ -33,6 +62,37 @@ class Loader:
         It is called once more if the model breaks: a prediction hangs, or loses the device.
         """
         entry = Entry(name, folder)
+        if self._fork is not None and self._has_script(folder):
+            self._load_apart(entry, self._fork, changed)
+        else:
+            self._load_here(entry, changed)
+        return entry
+
+    def _has_script(self, folder: Path) -> bool:
+        with suppress(ModelLoadError):  # it is raised again where the model is loaded
+            return script.find(folder, self._tools.settings) is not None
+        return False
+
+    def _load_apart(self, entry: Entry, fork: Fork, changed: Changed) -> None:
+        started = time.monotonic()
+
+        def settled(reason: str) -> None:
+            if reason:
+                entry.failed(reason, ModelLoadError(reason))
+            else:
+                entry.engine, entry.bytes = process.engine, process.memory()
+                entry.ready(process)
+                self._tools.metrics.load_seconds = time.monotonic() - started
+            changed(entry)
+
+        def lost(reason: str) -> None:
+            entry.ended(reason)
+            changed(entry)
+
+        process = fork(entry.name, entry.folder, settled=settled, lost=lost)
+
+    def _load_here(self, entry: Entry, changed: Changed) -> None:
+        folder = entry.folder
         settings, loop = self._tools.settings, self._tools.loop
         started = time.monotonic()
         timer = loop.call_later(settings.startup_timeout, self._late, entry, changed)
@@ -46,8 +106,7 @@ class Loader:
             timer.cancel()
             self._settle(entry, outcome, time.monotonic() - started, changed)
 
-        threading.Thread(target=work, name=f"load-{name}", daemon=True).start()
-        return entry
+        threading.Thread(target=work, name=f"load-{entry.name}", daemon=True).start()
 
     def _settle(
         self, entry: Entry, outcome: Loaded | BaseException, seconds: float, changed: Changed
@@ -87,7 +146,7 @@ class Loader:
             patience=settings.request_timeout,
             hung=partial(self._hung, entry, changed),
         )
-        return Service(model, batcher, self._tools)
+        return Service(model, batcher, self._tools, loaded.bytes)
 
     def _late(self, entry: Entry, changed: Changed) -> None:
         limit = self._tools.settings.startup_timeout

@@ -47,7 +47,7 @@ class Management:
         """Load the models again that an earlier process had."""
         for name, url in registered.items():
             self._registered[name] = url
-            self._registry.open(name, url, lambda _: None)
+            self._registry.open(name, url, stays=True)
 
     def _load(self, request: Request, reply: Reply) -> None:
         name, url = _wanted(request)
@@ -58,7 +58,7 @@ class Management:
                 self._keep(self._registered)
             _send(reply, {"status": "Workers scaled"}, error)
 
-        self._registry.open(name, url, settled)
+        self._registry.open(name, url, settled, stays=True)  # the platform says what leaves
 
     def _unload(self, name: str, _request: Request, reply: Reply) -> None:
         self._registry.unload(
@@ -94,7 +94,7 @@ class Management:
             "runtime": "python",
             "minWorkers": 1,
             "maxWorkers": 1,
-            "loadedAtStartup": place.pinned,
+            "loadedAtStartup": place.stays and place.follows,
             "workers": [worker],
         }
         _send(reply, {**_named(place), **facts}, None)

@@ -71,7 +71,7 @@ class MultiModel:
         self._management.restore(registered)
         self._reasons = {name: f"The model {name} is loading." for name in self._pinned}
         for name in self._pinned:
-            self._open(name, partial(self._settled, name, ready), pinned=True)
+            self._open(name, partial(self._settled, name, ready), stays=True)
         if not self._pinned:
             ready()
 
@@ -109,12 +109,12 @@ class MultiModel:
         name: str,
         settled: Callable[[BaseException | None], None] = lambda _: None,
         *,
-        pinned: bool = False,
+        stays: bool = False,
     ) -> None:
         if self._repository is None:
             raise ModelNotFound(f"Model not found: {name}")
         url = self._repository.url(name)
-        self._registry.open(name, url, settled, pinned=pinned, follows=True)
+        self._registry.open(name, url, settled, stays=stays, follows=True)
 
     def _settled(self, name: str, ready: Callable[[], None], error: BaseException | None) -> None:
         if error is not None:

@@ -21,11 +21,11 @@ class Place:
     """What the registry knows of one model."""
 
     def __init__(
-        self, name: str, url: str, *, pinned: bool, follows: bool, replaces: "Place | None" = None
+        self, name: str, url: str, *, stays: bool, follows: bool, replaces: "Place | None" = None
     ) -> None:
         self.name = name
         self.url = url
-        self.pinned = pinned
+        self.stays = stays
         """It is never evicted."""
         self.follows = follows
         """It is loaded anew when what lies at its address has changed."""

@@ -8,14 +8,13 @@ least recently used make room; they answer first what they have begun.
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from serving import footprint
 from serving.budget import Budget
 from serving.call import Reply
 from serving.entry import Entry, State
@@ -24,14 +23,11 @@ from serving.loader import Loader
 from serving.machine import cpu_count
 from serving.place import Place, Settled
 from serving.problems import catch
+from serving.room import Room
 from serving.service import Tools
 from serving.values import Request
 
 log = logging.getLogger("serving")
-
-TRIM_SECONDS = 1.0
-"""From the leaving of a model to that of the memory it had: many leave together, and to give memory
-back takes milliseconds."""
 
 AGAIN_SECONDS = 1.0
 """From the end of a model's own process to the next one's begin."""
@@ -70,13 +66,12 @@ class Registry:
         self._tools = tools
         self._loader = loader
         self._fetch = fetch
-        self._budget = budget
         self._broken = broken
-        self._places: OrderedDict[str, Place] = OrderedDict()  # least recently used first
+        self._room = Room(tools, budget)
+        self._places = self._room.places
         self._pending: deque[Place] = deque()
         self._opening: set[Place] = set()
         self._blocked: deque[Place] = deque()  # there is no room for them yet
-        self._trim: object = None  # freed memory is about to be given back
         self._most_opening = 2 * cpu_count()
 
     def __contains__(self, name: str) -> bool:
@@ -112,17 +107,20 @@ class Registry:
         url: str,
         settled: Settled = _nothing,
         *,
-        pinned: bool = False,
+        stays: bool = False,
         follows: bool = False,
     ) -> None:
         """Load what lies at an address under a name; ``settled`` hears the outcome.
+
+        A model that ``stays`` is never evicted. One that ``follows`` is loaded anew when what lies
+        at its address has changed.
 
         Raises:
             ModelConflict: the name has a model already, or will have.
         """
         if name in self._places:
             raise ModelConflict(f"Model {name} is already registered.")
-        place = self._places[name] = Place(name, url, pinned=pinned, follows=follows)
+        place = self._places[name] = Place(name, url, stays=stays, follows=follows)
         place.settled.append(settled)
         self._begin(place)
 
@@ -135,18 +133,14 @@ class Registry:
         place = self.find(name)
         if place.entry is None:  # it loads: it ends when that has
             place.settled.append(lambda error: done() if error else self.unload(name, done))
-            return
-        self._leave(
-            place, lambda: self._tools.decoder.lane.run(footprint.give_back, lambda _: done())
-        )
+        else:
+            self._room.leave(place, lambda: self._room.give_back(done))
 
     def close(self) -> None:
         """Let go of all models at once."""
-        for place in self._places.values():
-            if place.entry is not None:
-                place.entry.close()
+        self._room.close()
 
-    # Opening: fetch, make room, load.
+    # From an address to a model: fetch, make room, load.
 
     def _begin(self, place: Place) -> None:
         self._pending.append(place)
@@ -174,38 +168,37 @@ class Registry:
         old = place.replaces
         if old is not None and place.version in (old.version, old.refused):
             self._opened(place)
-            return
-        self._make_room(place)
+        else:
+            self._make_room(place)
 
     def _make_room(self, place: Place) -> None:
         """Load the model when there is room, for which others leave."""
-        place.bytes = self._budget.expect(place.folder, place.size)
-        self._budget.used += place.bytes
-        leaving = self._evict()
+        room = self._room
+        room.reserve(place)
+        leaving = room.evict()
         if leaving:
-            self._after(leaving, place)
-        elif not self._budget.exceeded:
+            self._make_room_after(leaving, place)
+        elif not room.exceeded:
             self._load(place)
         elif any(other.bytes for other in self._opening - {place}):
-            self._release(place)
+            room.release(place)
             self._blocked.append(place)  # those may turn out smaller, or leave then
-        elif place.size + self._pinned() <= self._budget.limit:
+        elif room.fits(place, place.size):
             self._load(place)  # what it is expected to take is a guess
         else:
-            self._failed(place, self._no_room(place))
+            self._failed(place, room.refusal(place))
 
-    def _after(self, leaving: list[Place], place: Place) -> None:
-        """Look for room again when others have left."""
+    def _make_room_after(self, leaving: list[Place], place: Place) -> None:
         staying = set(leaving)
 
         def left(victim: Place) -> None:
             staying.discard(victim)
             if not staying:
-                self._release(place)
+                self._room.release(place)
                 self._make_room(place)
 
         for victim in leaving:
-            self._leave(victim, partial(left, victim))
+            self._room.leave(victim, partial(left, victim))
 
     def _load(self, place: Place) -> None:
         self._loader.load(place.name, place.folder, partial(self._changed, place))
@@ -223,42 +216,41 @@ class Registry:
             self._loaded(place, entry)
 
     def _loaded(self, place: Place, entry: Entry) -> None:
-        self._budget.used += entry.bytes - place.bytes
-        self._budget.learn(place.folder, place.size, entry.bytes)
-        place.bytes, place.entry = entry.bytes, entry
-        old, here = place.replaces, self._places.get(place.name)
-        if here is not (old or place):  # it was unloaded, or replaced, meanwhile
+        room, old = self._room, place.replaces
+        room.take(place, entry)
+        if self._places.get(place.name) is not (old or place):  # it was unloaded meanwhile
             self._failed(place, ModelNotFound(f"Model not found: {place.name}"))
             return
-        for victim in self._evict(spare=place):
-            self._leave(victim, _nothing)
-        if self._budget.exceeded and self._pinned() + place.bytes > self._budget.limit:
-            self._failed(place, self._no_room(place))
+        for victim in room.evict(spare=place):
+            room.leave(victim)
+        if room.exceeded and not room.fits(place, place.bytes):
+            self._failed(place, room.refusal(place))
             return
-        self._count("loaded", entry, 1)
         if old is not None:
             place.replaces = None
             self._places[place.name] = place
             log.info("model %s has a new version", place.name)
-            self._leave(old, _nothing)
+            room.leave(old)
         place.settle(None)  # before another takes its room
         self._opened(place)
 
     def _failed(self, place: Place, error: BaseException) -> None:
         self._tools.metrics.models["failed"] += 1
-        entry, place.entry = place.entry, None
-        self._release(place)
-        if entry is not None:
-            entry.finish(_nothing)
-        if place.replaces is not None:
-            refused = place.version or str(error)
-            if refused != place.replaces.refused:
-                place.replaces.refused = refused
-                log.error("the new version of model %s is left out: %s", place.name, error)
-        elif self._places.get(place.name) is place:
-            del self._places[place.name]
+        old = place.replaces
+        if old is None:
+            self._room.leave(place)
+        else:
+            self._refuse(old, place, error)
         place.settle(_told(place, error))
         self._opened(place)
+
+    def _refuse(self, old: Place, new: Place, error: BaseException) -> None:
+        """The old version stays; the new one is not tried again."""
+        refused = new.version or str(error)
+        if refused != old.refused:
+            old.refused = refused
+            log.error("the new version of model %s is left out: %s", new.name, error)
+        self._room.leave(new)
 
     def _opened(self, place: Place) -> None:
         self._opening.discard(place)
@@ -267,77 +259,22 @@ class Registry:
             self._make_room(one)
         self._advance()
 
-    # Leaving.
-
-    def _evict(self, spare: Place | None = None) -> list[Place]:
-        """The models that have to leave, least recently used first; they have no place any more."""
-        leaving = []
-        for place in list(self._places.values()):
-            if not self._budget.exceeded:
-                break
-            if place.entry is not None and not place.pinned and place is not spare:
-                self._take_out(place)
-                leaving.append(place)
-                self._tools.metrics.models["evicted"] += 1
-        return leaving
-
-    def _take_out(self, place: Place) -> None:
-        if self._places.get(place.name) is place:
-            del self._places[place.name]
-        self._release(place)
-
-    def _release(self, place: Place) -> None:
-        self._budget.used -= place.bytes
-        place.bytes = 0
-
-    def _leave(self, place: Place, left: Callable[[], None]) -> None:
-        self._take_out(place)
-        entry, place.entry = place.entry, None
-        if entry is not None:
-            self._count("unloaded", entry, -1)
-            log.info("model %s leaves", place.name)
-            entry.finish(left)
-        if self._trim is None:
-            self._trim = self._tools.loop.call_later(TRIM_SECONDS, self._give_back)
-
-    def _give_back(self) -> None:
-        self._trim = None
-        self._tools.decoder.lane.run(footprint.give_back, _nothing)
+    # What becomes of it later.
 
     def _ended(self, place: Place) -> None:
         """A model's own process has ended by itself; who stays comes back."""
-        self._take_out(place)
-        if place.entry is not None:
-            self._count("ended", place.entry, -1)
-        if place.pinned or not place.follows:
-            again = Place(place.name, place.url, pinned=place.pinned, follows=place.follows)
+        self._room.lost(place)
+        if place.stays:
+            again = Place(place.name, place.url, stays=True, follows=place.follows)
             self._places[place.name] = again
             self._tools.loop.call_later(AGAIN_SECONDS, self._begin, again)
 
-    def _count(self, event: str, entry: Entry, change: int) -> None:
-        metrics = self._tools.metrics
-        metrics.models[event] += 1
-        metrics.loaded += change
-        metrics.model_bytes += change * entry.bytes
-
-    def _pinned(self) -> int:
-        return sum(place.bytes for place in self._places.values() if place.pinned)
-
-    def _no_room(self, place: Place) -> InsufficientStorage:
-        return InsufficientStorage(
-            f"Model {place.name} takes {place.bytes:,} bytes of memory; of {self._budget.limit:,} "
-            f"for all models, {self._pinned():,} are taken by those that stay."
-        )
-
-    # Following what lies at an address.
-
     def _follow(self, place: Place) -> None:
         now = time.monotonic()
-        if now - place.checked < self._tools.settings.repository_seconds:
-            return
-        place.checked = now
-        newer = Place(place.name, place.url, pinned=place.pinned, follows=True, replaces=place)
-        self._begin(newer)
+        if now - place.checked >= self._tools.settings.repository_seconds:
+            place.checked = now
+            newer = Place(place.name, place.url, stays=place.stays, follows=True, replaces=place)
+            self._begin(newer)
 
 
 def _told(place: Place, error: BaseException) -> BaseException:

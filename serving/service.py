@@ -51,8 +51,10 @@ class Tools(NamedTuple):
 class Service:
     """A model, its queue, and the way through both. Called on the event loop."""
 
-    def __init__(self, model: Model, batcher: Batcher, tools: Tools) -> None:
+    def __init__(self, model: Model, batcher: Batcher, tools: Tools, memory: int = 0) -> None:
+        """Make it of a model, its queue, and the memory that loading it took."""
         self.model = model
+        self._memory = memory
         self._batcher = batcher
         self._tools = tools
         self._call = tools.call
@@ -87,6 +89,10 @@ class Service:
             decoder.admit(request.deadline)
             self._decoding += 1
             decoder.run(call, self.model.decode, partial(self._decoded, call))
+
+    def memory(self) -> int:
+        """Bytes that the model took when it was loaded."""
+        return self._memory
 
     def finish(self, done: Callable[[], None]) -> None:
         """Answer what was begun, then close; ``done`` is called after that."""

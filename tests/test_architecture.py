@@ -23,6 +23,7 @@ LAYERS = (
     "warmup service",
     "entry loading repository",
     "loader place",
+    "room",
     "registry",
     "management",
     "multi single",

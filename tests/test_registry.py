@@ -343,10 +343,10 @@ class TestRoom:
 
         run(scenario())
 
-    def test_what_is_pinned_stays(self, run: Run, store_of: StoreOf) -> None:
+    def test_what_shall_stay_is_not_evicted(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:
             store = store_of(2)
-            await store.opened("a", pinned=True)
+            await store.opened("a", stays=True)
             for name in "bcd":
                 await store.opened(name)
             assert store.names == ["a", "d"]
@@ -358,7 +358,7 @@ class TestRoom:
     ) -> None:
         async def scenario() -> None:
             store = store_of(3)
-            await store.opened("a", pinned=True)
+            await store.opened("a", stays=True)
             store.sizes["big"] = 10 * SIZE
             error = await asyncio.wait_for(store.open("big"), PATIENCE)
             assert isinstance(error, InsufficientStorage)
