@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from serving.metrics import SECONDS, Metrics
+from serving.metrics import SECONDS, Metrics, Snapshot
 
 log = logging.getLogger("serving")
 
@@ -65,7 +65,7 @@ class Reporter:
 
 
 def document(
-    namespace: str, milliseconds: int, before: dict[str, Any], after: dict[str, Any]
+    namespace: str, milliseconds: int, before: Snapshot, after: Snapshot
 ) -> dict[str, Any]:
     """What was counted between two snapshots, at a time in milliseconds since 1970.
 
@@ -107,11 +107,11 @@ def quantile(counts: Sequence[int], bounds: Sequence[float], part: float) -> flo
     return bounds[-1]
 
 
-def _requests(snapshot: dict[str, Any], digit: int) -> int:
+def _requests(snapshot: Snapshot, digit: int) -> int:
     requests: dict[str, int] = snapshot["requests"]
     return sum(count for status, count in requests.items() if status.startswith(str(digit)))
 
 
-def _added(before: dict[str, Any], after: dict[str, Any]) -> list[int]:
+def _added(before: Snapshot, after: Snapshot) -> list[int]:
     pairs = zip(before["counts"], after["counts"], strict=True)
     return [new - old for old, new in pairs]

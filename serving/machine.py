@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 import tempfile
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def take_gpu(number: int) -> None:
     names = gpus()
     if names:
         os.environ["CUDA_VISIBLE_DEVICES"] = names[number % len(names)]
+
+
+def raise_file_limit() -> None:
+    """Let this process, and those it starts, open as many files as they may.
+
+    Connections and models' processes take one each; the usual first limit is 1,024.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def set_region(name: str) -> None:

@@ -7,7 +7,7 @@ processes add up, and ``prometheus-client`` writes the sum.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -55,7 +55,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.requests: Counter[int] = Counter()
-        """Invocations answered, by status."""
+        """Invocations answered, and requests refused before they were whole, by status."""
         self.latency = Histogram(SECONDS)
         """From the whole request to the answer."""
         self.stages = {stage: Histogram(SECONDS) for stage in STAGES}
@@ -71,14 +71,24 @@ class Metrics:
         """Memory that they take, as measured when each was loaded."""
         self.load_seconds = 0.0
         """How long the model took to load, the warm-up included."""
+        self.elsewhere: Callable[[], Snapshot] | None = None
+        """Gives what processes of models have counted, which is added."""
 
     def answered(self, status: int, seconds: float) -> None:
         """Count an answer, ``seconds`` after its request came."""
         self.requests[status] += 1
         self.latency.observe(seconds)
 
-    def snapshot(self, memory: int) -> dict[str, Any]:
+    def refused(self, status: int) -> None:
+        """Count a request that was refused before it was whole: it has no time to an answer."""
+        self.requests[status] += 1
+
+    def snapshot(self, memory: int) -> Snapshot:
         """All counts as plain data, for a process that holds ``memory`` bytes."""
+        own = self._snapshot(memory)
+        return add(own, self.elsewhere()) if self.elsewhere else own
+
+    def _snapshot(self, memory: int) -> dict[str, Any]:
         return {
             "requests": {str(status): count for status, count in self.requests.items()},
             "latency": _plain(self.latency),
@@ -130,7 +140,9 @@ class _Collected:
 
 def _families(running: list[Snapshot], every: list[Snapshot]) -> list[Metric]:
     requests = CounterMetricFamily(
-        "serving_requests", "Invocations answered, by status.", labels=["status"]
+        "serving_requests",
+        "Invocations answered, and requests refused before they were whole, by status.",
+        labels=["status"],
     )
     statuses: Counter[str] = Counter()
     for snapshot in every:

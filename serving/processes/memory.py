@@ -1,0 +1,33 @@
+"""What a process and those that it started take in memory."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from serving import footprint
+
+
+def of(pid: int) -> int:
+    """Bytes of a process and its descendants; pages that several share count in parts.
+
+    It reads the page tables, which takes around a millisecond for each 100 MB.
+    """
+    return sum(map(_bytes, _tree(pid)))
+
+
+def _bytes(pid: int) -> int:
+    with suppress(OSError):
+        return footprint.proportional_bytes(pid)
+    with suppress(OSError):  # a kernel without smaps_rollup
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0  # it has ended
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    with suppress(OSError):  # it has ended, or the kernel does not say
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                yield from _tree(int(child))

@@ -1,0 +1,214 @@
+"""The life of a model's process, as far as all goes well or the model is at fault."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from serving.errors import ModelNotReady
+from tests.conftest import MakeSettings
+from tests.processes.support import (
+    Subject,
+    began,
+    is_there,
+    launching,
+    write_model,
+)
+from tests.support import Run
+
+pytestmark = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
+
+
+def test_a_model_answers_from_a_process_of_its_own(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+            pid = int(await subject.evaluate("os.getpid()"))
+            assert pid == subject.process.pid
+            assert pid not in (os.getpid(), launcher.pid)
+            assert subject.process.engine == "script"
+
+    run(scenario())
+
+
+def test_why_a_model_does_not_load_is_told_and_its_process_ends(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(tmp_path / "m", "def model_fn(folder): return 1 / 0")
+            subject = Subject(folder, make_settings(), launcher)
+            reason = await subject.outcome()
+            assert reason == (
+                "The model failed to load: model_fn failed at inference.py, line 1: "
+                "ZeroDivisionError: division by zero"
+            )
+            with pytest.raises(ModelNotReady, match="division by zero"):
+                subject.send("1")
+            pid = subject.process.pid
+            await subject.finish()
+            assert not is_there(pid)
+            assert not subject.lost.done()
+
+    run(scenario())
+
+
+def test_a_canary_that_cannot_be_read_fails_the_load(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(tmp_path / "m")
+            subject = Subject(folder, make_settings(canary="none.csv"), launcher)
+            assert "The model failed to load: SERVING_CANARY='none.csv'" in await subject.outcome()
+
+    run(scenario())
+
+
+def test_a_load_that_never_returns_is_ended(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(
+                tmp_path / "m", "import ctypes\nctypes.PyDLL(None).pause()  # with the GIL"
+            )
+            subject = Subject(folder, make_settings(startup_timeout=0.5), launcher)
+            assert await subject.outcome() == "The model has not loaded within 0.5 s."
+            await subject.finish()
+            assert subject.process.pid == 0
+
+    run(scenario())
+
+
+def test_a_process_that_ends_while_it_loads_is_told(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(tmp_path / "m", "import os\nos._exit(7)")
+            subject = Subject(folder, make_settings(), launcher)
+            assert await subject.outcome() == "The model's process ended with exit status 7."
+
+    run(scenario())
+
+
+def test_a_model_that_loads_is_not_asked_yet(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
+            with pytest.raises(ModelNotReady, match="is loading from"):
+                subject.send("1")
+            await subject.load()
+
+    run(scenario())
+
+
+def test_memory_is_that_of_the_process_and_what_it_started(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    hungry = "import sys; held = bytes(range(256)) * 200_000; print(flush=True); sys.stdin.read()"
+
+    async def scenario() -> None:
+        async with launching() as launcher:
+            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+            before = subject.process.memory()
+            await subject.evaluate("log.append(bytes(range(256)) * 200_000)")
+            own = subject.process.memory()
+            assert 50_000_000 < own - before < 60_000_000
+            command = f"[sys.executable, '-c', {hungry!r}]"
+            pipes = "stdin=subprocess.PIPE, stdout=subprocess.PIPE"
+            await subject.evaluate(f"log.append(subprocess.Popen({command}, {pipes}))")
+            await subject.evaluate("log[-2].stdout.readline()")
+            assert subject.process.memory() - own > 50_000_000
+            await subject.finish()
+            assert subject.process.memory() == 0
+
+    run(scenario())
+
+
+def test_signals_for_the_server_do_not_end_a_model(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                os.kill(launcher.pid, number)
+                os.kill(subject.process.pid, number)
+            assert os.getpgid(subject.process.pid) == subject.process.pid
+            assert await subject.evaluate("1 + 1") == "2"
+            # What a script runs can be ended as ever.
+            command = "subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"
+            await subject.evaluate(f"log.append({command})")
+            assert await subject.evaluate("[log[-2].terminate(), log[-2].wait()]") == "[None, -15]"
+
+    run(scenario())
+
+
+def test_the_log_of_a_model_goes_where_the_servers_does(
+    run: Run, tmp_path: Path, make_settings: MakeSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = """
+import logging
+print("printed")
+def model_fn(folder):
+    logging.getLogger("mine").warning("logged")
+def transform_fn(*arguments):
+    return ""
+"""
+
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(tmp_path / "m", script)
+            subject = await Subject(folder, make_settings(log_format="json"), launcher).load()
+            await subject.finish()
+
+    run(scenario())
+    output, errors = capfd.readouterr()
+    assert output == "printed\n"
+    records = [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
+    assert [record["message"] for record in records if record["logger"] == "mine"] == ["logged"]
+
+
+def test_a_model_is_what_the_kernel_ends_first_where_memory_runs_out(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+            scores = [
+                int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+                for pid in (subject.process.pid, launcher.pid, "self")
+            ]
+            assert scores[0] > max(scores[1:])
+
+    run(scenario())
+
+
+def test_a_broken_model_says_so_and_its_process_ends(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(tmp_path / "m")
+            settings = make_settings(request_timeout=0.5)
+            subject = await Subject(folder, settings, launcher).load()
+            pid = subject.process.pid
+            running = subject.send("meet()")
+            await began(folder)
+            assert "did not return within 0.5 s" in await subject.loss()
+            with pytest.raises(ModelNotReady, match="did not return"):
+                subject.send("1")
+            assert (await running.answer()).status == 503
+            await subject.finish()
+            assert not is_there(pid)
+
+    run(scenario())
