@@ -21,10 +21,14 @@ LONGEST_PATH = 256
 
 
 def logged(handle: Handler, named: Callable[[Request], str | None]) -> Handler:
-    """A handler that logs what ``handle`` answers; ``named`` says which model a request asks."""
+    """A handler that logs what ``handle`` answers; ``named`` says which model a request asks.
+
+    A request without a name gets one, so that all that is logged of it has the same.
+    """
 
     def handle_logged(request: Request, reply: Reply) -> None:
         if request.path != UNLOGGED:
+            request = request._replace(headers=identity.named(request.headers))
             reply = LoggedReply(request, reply, named(request))
         handle(request, reply)
 
@@ -55,8 +59,8 @@ class LoggedReply:
         request = self._request
         fields: dict[str, Any] = {
             "request_id": identity.of(request.headers),
-            "method": request.method,
-            "path": request.path[:LONGEST_PATH],
+            "method": request.method or None,
+            "path": request.path[:LONGEST_PATH] or None,
             "model": self._model,
             "status": response.status,
             "bytes_in": len(request.body),

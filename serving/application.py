@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from serving import access, metrics, problems
+from serving import media, metrics, problems
 from serving.call import Handler, Reply
 from serving.entry import Entry
 from serving.errors import Draining, MethodNotAllowed, NotFound
@@ -62,8 +62,8 @@ class Application:
         self.draining = False
         self.handle: Handler = self._handle
         """Answers one request on its reply channel, now or later; raises nothing."""
-        if settings.access_log:
-            self.handle = access.logged(self._handle, self._models.named)
+        self.named = self._models.named
+        """Gives the name of the model that a request asks, if it asks one."""
         self._routes: dict[str, dict[str, Handler]] = {
             INVOCATIONS: {"POST": self._models.invoke},
             "/execution-parameters": {"GET": self._execution_parameters},
@@ -102,7 +102,7 @@ class Application:
         self._models.drain()
 
     def _handle(self, request: Request, reply: Reply) -> None:
-        answer = problems.attempt(self._dispatch, request, reply)
+        answer = problems.attempt(self._dispatch, media.settled(request), reply)
         if answer is not None:
             if request.path == INVOCATIONS or request.path.endswith("/invoke"):
                 self.metrics.answered(answer.status, 0.0)

@@ -13,20 +13,11 @@ from pathlib import Path
 import orjson
 
 from serving.errors import ModelNotReady, ServingError, SettingError
+from serving.media import BY_SUFFIX
 from serving.settings import Settings
 from serving.values import Request, Response
 
 log = logging.getLogger("serving")
-
-CONTENT_TYPES = {
-    ".csv": "text/csv",
-    ".json": "application/json",
-    ".jsonl": "application/jsonlines",
-    ".libsvm": "text/libsvm",
-    ".npy": "application/x-npy",
-    ".pbr": "application/x-recordio-protobuf",
-}
-"""By the suffix of the file."""
 
 MAX_WORDS = 300
 """Most characters of a failed answer that /ping repeats."""
@@ -42,10 +33,10 @@ def read(folder: Path, settings: Settings) -> Request | None:
         return None
     path = folder / settings.canary
     named = f"SERVING_CANARY={settings.canary!r}"
-    content_type = settings.canary_content_type or CONTENT_TYPES.get(path.suffix.lower(), "")
+    content_type = settings.canary_content_type or BY_SUFFIX.get(path.suffix.lower(), "")
     if not content_type:
         raise SettingError(
-            f"{named} does not end in one of {', '.join(CONTENT_TYPES)}; say with "
+            f"{named} does not end in one of {', '.join(BY_SUFFIX)}; say with "
             "SERVING_CANARY_CONTENT_TYPE what it is."
         )
     try:

@@ -52,6 +52,8 @@ class ServingError(Exception):
     """What clients know it by; the class's name, or that of AWS's servers."""
     headers: tuple[tuple[str, str], ...] = ()
     """Header fields for the response, such as Retry-After."""
+    request_id: str = ""
+    """What the request is called in the log, where whoever catches the error does not know it."""
 
     def __init_subclass__(cls) -> None:
         cls.type = cls.__dict__.get("type", cls.__name__)

@@ -1,14 +1,17 @@
 """A batch through a model: decode, stack, predict, split, encode."""
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from serving.call import Call
 from serving.model import Model
-from serving.problems import attempt
+from serving.problems import attempt, catch, response
 from serving.stacking import split, stack
 from serving.values import Payload, Prediction, Response
+
+log = logging.getLogger("serving")
 
 
 class Outcome(NamedTuple):
@@ -40,9 +43,8 @@ def run(model: Model, calls: Sequence[Call]) -> Outcome:
     outcomes: list[tuple[Call, Prediction | Response]] = []
     rows = []
     for group in groups.values():
-        payloads = [payload for _, payload in group]
-        rows.append(sum(payload.rows for payload in payloads))
-        together = zip(group, _predict(model, payloads), strict=True)
+        rows.append(sum(payload.rows for _, payload in group))
+        together = zip(group, _predict(model, group), strict=True)
         outcomes += [(call, outcome) for (call, _), outcome in together]
     predicted = time.monotonic()
     for call, outcome in outcomes:
@@ -53,12 +55,21 @@ def run(model: Model, calls: Sequence[Call]) -> Outcome:
     return Outcome(answers, started, decoded, predicted, time.monotonic(), rows)
 
 
-def _predict(model: Model, payloads: list[Payload]) -> list[Prediction | Response]:
+def _predict(model: Model, group: list[tuple[Call, Payload]]) -> list[Prediction | Response]:
     """A prediction, or the response that ends the request, for each of equal merge keys."""
-    if len(payloads) == 1:
-        return [attempt(model.predict, payloads[0])]
-    together = attempt(lambda: split(model.predict(stack(payloads)), [p.rows for p in payloads]))
-    if isinstance(together, Response):
-        # One bad row must not fail its neighbours.
-        return [attempt(model.predict, payload) for payload in payloads]
-    return list(together)
+    if len(group) == 1:
+        return [_alone(model, *group[0])]
+    payloads = [payload for _, payload in group]
+    together = catch(lambda: split(model.predict(stack(payloads)), [p.rows for p in payloads]))
+    if not isinstance(together, BaseException):
+        return list(together)
+    # One bad row must not fail its neighbours.
+    outcomes = [_alone(model, call, payload) for call, payload in group]
+    if not any(isinstance(outcome, Response) for outcome in outcomes):
+        log.warning("%d requests failed together, but not alone: %s", len(group), together)
+    return outcomes
+
+
+def _alone(model: Model, call: Call, payload: Payload) -> Prediction | Response:
+    outcome = catch(model.predict, payload)
+    return response(outcome, call.request) if isinstance(outcome, BaseException) else outcome

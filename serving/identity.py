@@ -19,6 +19,11 @@ def given(headers: Mapping[str, str]) -> str:
     return ""
 
 
+def named(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The header fields, with a random name for the request if its client gave none."""
+    return headers if given(headers) else {**headers, NAMES[-1]: str(uuid.uuid4())}
+
+
 def of(headers: Mapping[str, str]) -> str:
     """What the client named the request, or else a random name."""
     return given(headers) or str(uuid.uuid4())

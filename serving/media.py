@@ -1,6 +1,6 @@
 """Media types: Content-Type with its parameters, Accept with its q-values (RFC 9110, 8.3 and 12.5).
 
-Both functions are pure and see few distinct values, so their answers are cached.
+What reads them is pure and sees few distinct values, so its answers are cached.
 """
 
 import re
@@ -9,14 +9,32 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from serving.errors import NotAcceptable, UnsupportedMediaType
+from serving.values import Request
 
 CACHE_SIZE = 256
 MAX_LENGTH = 4096
+
+BY_SUFFIX = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/jsonlines",
+    ".libsvm": "text/libsvm",
+    ".npy": "application/x-npy",
+    ".npz": "application/x-npz",
+    ".pbr": "application/x-recordio-protobuf",
+}
+"""Media types that models read, by the suffixes of files."""
 
 _NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"
 _ESSENCE = re.compile(f"{_NAME}(/{_NAME})?")
 _PARAMETER = re.compile(r'([^;="\s]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;]*))?[^;]*', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+_SAGEMAKERS = {
+    "contenttype": "content-type",
+    "x-amzn-sagemaker-content-type": "content-type",
+    "x-amzn-sagemaker-accept": "accept",
+}
 
 
 class MediaType(NamedTuple):
@@ -30,6 +48,20 @@ class MediaType(NamedTuple):
     def parameter(self, name: str, default: str = "") -> str:
         """Value of the parameter ``name``, or ``default``."""
         return dict(self.parameters).get(name, default)
+
+
+def settled(request: Request) -> Request:
+    """The request with the Content-Type and Accept that the client of SageMaker's API meant.
+
+    Where the plain fields of a call describe the API's own messages, as they do for streamed and
+    asynchronous ones, the client's come under names that begin with X-Amzn-SageMaker. Which of the
+    two reach a container is not documented. The toolkits also take ContentType, without a hyphen.
+    """
+    headers = request.headers
+    if headers.keys().isdisjoint(_SAGEMAKERS):
+        return request
+    meant = {plain: headers[name] for name, plain in _SAGEMAKERS.items() if headers.get(name)}
+    return request._replace(headers={**headers, **meant})
 
 
 @lru_cache(CACHE_SIZE)

@@ -6,8 +6,9 @@ from typing import ParamSpec, TypeVar
 
 import orjson
 
+from serving import identity
 from serving.errors import PredictionError, ServingError
-from serving.values import Response
+from serving.values import Request, Response
 
 log = logging.getLogger("serving")
 
@@ -15,17 +16,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def response(error: BaseException) -> Response:
+def response(error: BaseException, request: Request | None = None) -> Response:
     """The response an exception becomes: JSON with its code, type and message.
 
     An exception that is not the toolkit's own is logged with its traceback, of which the client
-    sees nothing.
+    sees nothing, and with what the client named the request, if that is known.
     """
     if isinstance(error, ServingError):
         if error.__cause__ is not None and error.status >= 500:
-            log.error("%s", error, exc_info=error.__cause__)
+            log.error("%s", error, exc_info=error.__cause__, extra=_name(error, request))
     else:
-        log.error("unexpected %s: %s", type(error).__name__, error, exc_info=error)
+        extra = _name(error, request)
+        log.error("unexpected %s: %s", type(error).__name__, error, exc_info=error, extra=extra)
         error = PredictionError(f"The server failed with {type(error).__name__}; see its log.")
     # A file name in a message may hold bytes that are no UTF-8.
     message = str(error).encode(errors="replace").decode()
@@ -47,6 +49,14 @@ def catch(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | BaseEx
 
 
 def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Response:
-    """The step's value, or the Response that ends the request."""
+    """The step's value, or the Response that ends the request, which may be an argument."""
     value = catch(step, *args, **kwargs)
-    return response(value) if isinstance(value, BaseException) else value
+    if isinstance(value, BaseException):
+        return response(value, next((each for each in args if isinstance(each, Request)), None))
+    return value
+
+
+def _name(error: BaseException, request: Request | None) -> dict[str, str]:
+    """The field of a log record that says in which request it was."""
+    name = getattr(error, "request_id", "") or (identity.given(request.headers) if request else "")
+    return {"request_id": name} if name else {}

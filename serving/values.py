@@ -22,6 +22,8 @@ class Request(NamedTuple):
     query: str = ""
     deadline: float = float("inf")
     """Time after which an answer is worthless, on the clock of ``time.monotonic``, in seconds."""
+    target: str = ""
+    """The path as it was sent, where the host knows: a signature is of that."""
 
 
 class Payload(NamedTuple):

@@ -11,12 +11,13 @@ import pytest
 
 from serving import engines
 from serving.application import Application
+from serving.front import Front
 from serving.model import Model
 from serving.values import Request, Response
 from tests.conftest import MakeSettings
 from tests.support import PATIENCE, Fake, Recorder, Run, get, post
 
-Opened = Callable[..., AbstractAsyncContextManager[Application]]
+Opened = Callable[..., AbstractAsyncContextManager[Front]]
 
 STAGES = {"wait", "decode", "predict", "encode"}
 
@@ -26,23 +27,23 @@ def opened(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, tmp_pat
     """An application whose model is loaded."""
 
     @asynccontextmanager
-    async def open_application(model: Model, **given: Any) -> AsyncIterator[Application]:
+    async def open_application(model: Model, **given: Any) -> AsyncIterator[Front]:
         monkeypatch.setattr(engines, "load", lambda *_: model)
-        application = Application(
-            make_settings(**{"access_log": True, **given}), asyncio.get_running_loop()
-        )
+        loop, settings = asyncio.get_running_loop(), make_settings(**{"access_log": True, **given})
+        application = Application(settings, loop)
+        front = Front(application, loop, settings)
         ready = asyncio.Event()
         application.load(tmp_path, lambda _: ready.set())
         try:
             await asyncio.wait_for(ready.wait(), PATIENCE)
-            yield application
+            yield front
         finally:
-            application.close()
+            front.close()
 
     return open_application
 
 
-async def ask(application: Application, request: Request) -> Response:
+async def ask(application: Front, request: Request) -> Response:
     reply = Recorder()
     application.handle(request, reply)
     return await reply.answer()
@@ -102,6 +103,19 @@ def test_what_never_reached_the_model_has_no_stages(
     assert "model" not in unknown
     assert not (refused.keys() | unknown.keys()) & STAGES
     assert refused["request_id"] != unknown["request_id"]
+
+
+def test_an_error_is_logged_with_the_same_name(
+    run: Run, opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with opened(Fake().model()) as application:
+            assert (await ask(application, post(b"-1"))).status == 500
+
+    run(scenario())
+    (line,) = lines(caplog)
+    (error,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+    assert vars(error)["request_id"] == line["request_id"]
 
 
 def test_a_long_path_is_cut(run: Run, opened: Opened, caplog: pytest.LogCaptureFixture) -> None:

@@ -599,7 +599,7 @@ class TestCanary:
             fake = Fake()
             given = {"canary": str(tmp_path / "sample.csv")}
             async with opened(fake.model("predict"), **given) as application:
-                canary = application._models._canary
+                canary = application._single._canary
                 assert canary is not None
                 canary._begin()
                 assert canary._trial is not None

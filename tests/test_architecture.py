@@ -14,8 +14,9 @@ PACKAGE = Path(serving.__file__).parent
 
 LAYERS = (
     "values errors kinds machine lane logs progress environment identity budget",
-    "admission call footprint media model metrics problems requirements settings stacking",
-    "access archives canary codecs configuration decoding emf execution sessions streaming",
+    "admission call footprint media model metrics problems renewal requirements settings",
+    "stacking",
+    "access archives auth canary codecs configuration decoding emf execution sessions streaming",
     "workforce",
     "compat",
     "engines",
@@ -28,7 +29,8 @@ LAYERS = (
     "management",
     "multi single",
     "application",
-    "auth processes runtime",
+    "processes runtime",
+    "front",
     "hosts",
     "cli",
 )
@@ -96,9 +98,7 @@ def test_imports_point_one_way(path: Path) -> None:
             assert LEVELS[used] < LEVELS[own], f"{own} imports {name}"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if unit(path) not in HOSTS], ids=named
-)
+@pytest.mark.parametrize("path", [path for path in FILES if unit(path) not in HOSTS], ids=named)
 def test_the_core_opens_no_socket_and_knows_no_server(path: Path) -> None:
     for name in imports(path):
         parts = name.split(".")

@@ -98,6 +98,7 @@ def asking() -> Asking:
         ("sample.json", "application/json"),
         ("sample.jsonl", "application/jsonlines"),
         ("sample.NPY", "application/x-npy"),
+        ("sample.npz", "application/x-npz"),
         ("sample.libsvm", "text/libsvm"),
         ("sample.pbr", "application/x-recordio-protobuf"),
     ],

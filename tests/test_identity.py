@@ -27,3 +27,17 @@ def test_a_request_without_a_name_gets_one_of_its_own() -> None:
     first, second = identity.of({}), identity.of({})
     assert first != second
     assert uuid.UUID(first).version == 4
+
+
+def test_a_request_without_a_name_gets_one() -> None:
+    headers = {"x-request-id": " ", "accept": "text/csv"}
+    named = identity.named(headers)
+    assert uuid.UUID(identity.given(named))
+    assert identity.of(named) == identity.given(named)
+    assert named["accept"] == "text/csv"
+    assert identity.given(headers) == ""
+
+
+def test_a_request_keeps_the_name_it_has() -> None:
+    headers = {"x-amzn-requestid": "a"}
+    assert identity.named(headers) is headers

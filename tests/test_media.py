@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from serving.errors import NotAcceptable, UnsupportedMediaType
-from serving.media import MAX_LENGTH, MediaType, choose, parse
+from serving.media import MAX_LENGTH, MediaType, choose, parse, settled
+from serving.values import Request
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 OFFERS = (CSV, JSON, LINES)
@@ -188,3 +189,17 @@ def test_the_clients_order_is_stronger_than_the_servers(
     named: list[str], offers: tuple[str, ...]
 ) -> None:
     assert choose(", ".join(named), offers) == named[0]
+
+
+@pytest.mark.parametrize("name", ["content-type", "accept"])
+@pytest.mark.parametrize("plain", [{}, {"content-type": "a/b", "accept": "c/d"}])
+def test_the_client_of_sagemakers_api_has_the_last_word(plain: dict[str, str], name: str) -> None:
+    headers = plain | {f"x-amzn-sagemaker-{name}": CSV}
+    request = Request("POST", "/invocations", headers, b"")
+    assert settled(request).headers == plain | {name: CSV, f"x-amzn-sagemaker-{name}": CSV}
+
+
+def test_plain_fields_stay_where_sagemakers_are_absent_or_empty() -> None:
+    headers = {"accept": CSV, "x-amzn-sagemaker-accept": ""}
+    request = Request("POST", "/invocations", headers, b"")
+    assert settled(request).headers == {"accept": CSV, "x-amzn-sagemaker-accept": ""}

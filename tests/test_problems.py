@@ -8,7 +8,8 @@ import pytest
 
 from serving import errors, problems
 from serving.errors import BadRequest, Overloaded, PredictionError, ServingError
-from serving.values import Response
+from serving.values import Request, Response
+from tests.support import post
 
 
 def subclasses(error: type[ServingError]) -> Iterator[type[ServingError]]:
@@ -31,7 +32,7 @@ def test_an_error_says_its_status_type_and_message(kind: type[ServingError]) -> 
     assert response.status == kind.status
     assert body_of(response) == {
         "code": kind.status,
-        "type": kind.__name__,
+        "type": kind.type,
         "message": "Why, and what would be right.",
     }
 
@@ -70,6 +71,26 @@ def test_the_cause_of_a_servers_error_is_logged(caplog: pytest.LogCaptureFixture
     error.__cause__ = cause
     problems.response(error)
     assert [record.exc_info and record.exc_info[1] for record in caplog.records] == [cause]
+
+
+@pytest.mark.parametrize("error", [KeyError("secret"), PredictionError("predict_fn failed.")])
+def test_what_is_logged_has_the_requests_name(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(request: Request, more: object = None) -> Response:
+        raise error from ValueError("the cause")
+
+    problems.attempt(fail, post(x_request_id="order-7"), more=1)
+    problems.attempt(fail, post())
+    assert [getattr(record, "request_id", None) for record in caplog.records] == ["order-7", None]
+
+
+def test_an_error_may_know_its_request_itself(caplog: pytest.LogCaptureFixture) -> None:
+    error = PredictionError("predict_fn failed.")
+    error.__cause__ = ValueError("the cause")
+    error.request_id = "order-7"
+    problems.response(error)
+    assert [getattr(record, "request_id", None) for record in caplog.records] == ["order-7"]
 
 
 def test_what_a_client_did_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,9 +3,11 @@
 import argparse
 import logging
 from dataclasses import replace
+from pathlib import Path
 
-from serving import canary, logs, machine, requirements, workforce
+from serving import auth, canary, logs, machine, requirements, runtime, workforce
 from serving import environment as toolkits
+from serving.auth import keyfile
 from serving.cli.common import (
     Environment,
     add_settings,
@@ -40,6 +42,12 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
     settings = read_settings(options, environment)
     logs.configure(settings.log_level, settings.log_format)
     for sentence in toolkits.unheeded(environment):
+        log.warning("%s", sentence)
+    runtime.check(settings)
+    machine.raise_file_limit()
+    if settings.keys:
+        keyfile.read(Path(settings.keys))
+    if sentence := auth.advice(settings, environment):
         log.warning("%s", sentence)
     if settings.many:
         _serve_many(settings)

@@ -47,6 +47,12 @@ class Board:
         """Say where the worker is in its life."""
         self._words[slot * WORDS] = phase
 
+    @property
+    def served(self) -> bool:
+        """Whether a worker is ready, or was until it began to stop."""
+        phases = map(self.phase, range(self._slots))
+        return any(phase in (Phase.READY, Phase.STOPPING) for phase in phases)
+
     def set_connections(self, slot: int, count: int) -> None:
         """Say how many connections the worker has."""
         self._words[slot * WORDS + 1] = count

@@ -8,6 +8,7 @@ from collections import deque
 from typing import cast
 
 from serving import problems
+from serving.access import LoggedReply
 from serving.errors import ServingError
 from serving.hosts.http import wire
 from serving.hosts.http.exchange import Exchange
@@ -35,7 +36,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._handle = shared.application.handle
+        self._handle = shared.handle
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._receiver = Receiver(self, shared)
         self.data_received = self._receiver.feed  # type: ignore[method-assign]  # one call less
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._ending = False  # the connection ends after the last response
         self._ended = False  # the head of the last response was written
         self._draining = False
+        self._half_closes = True  # a side can end what it sends; not with TLS
         self._blocked_since = 0.0  # since when the client has not read what was written
         self._writable: asyncio.Event | None = None  # made when a stream first has to wait
         self.lost = False
@@ -58,6 +60,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         self._transport = cast("asyncio.Transport", transport)
+        self._half_closes = self._transport.can_write_eof()
         self._draining = self._shared.application.draining
         self._shared.opened(self)
 
@@ -75,7 +78,7 @@ class Connection(asyncio.Protocol):
         """The client sends no more; it may well be reading still."""
         self._finished = self._ending = True
         self._receiver.end()
-        return bool(self._exchanges)
+        return self._half_closes and bool(self._exchanges)
 
     def pause_writing(self) -> None:
         """The client reads slower than it asks: read no more requests until it catches up."""
@@ -116,13 +119,17 @@ class Connection(asyncio.Protocol):
         elif not self._ended:
             self._transport.write(wire.CONTINUE)
 
-    def refuse(self, error: BaseException) -> None:
+    def refuse(self, error: BaseException, request: Request) -> None:
         """Answer an unreadable request in its turn, then end."""
         self._ending = True
         self._continue_due = False
         exchange = Exchange(self, head_only=False, current=True, keep_alive=False)
         self._exchanges.append(exchange)
-        exchange.send(problems.response(error))
+        answer = problems.response(error, request)
+        shared = self._shared
+        shared.application.metrics.refused(answer.status)
+        reply = LoggedReply(request, exchange, None) if shared.access_log else exchange
+        reply.send(answer)
 
     # What the exchanges call.
 
@@ -198,8 +205,13 @@ class Connection(asyncio.Protocol):
     def drain(self, now: float) -> None:
         """End after the requests that were begun; called until the connection is closed."""
         self._draining = True
-        if not self.busy and now - self._receiver.since > PARTING_SECONDS:
+        if self.busy or now - self._receiver.since <= PARTING_SECONDS:
+            return
+        if self._half_closes or self._ended or self._transport.get_write_buffer_size():
             self._transport.close()
+        else:
+            # With TLS, closing would wait for the goodbye of a client that expects nothing.
+            self._transport.abort()
 
     def sweep(self, now: float) -> None:
         """Enforce the time limits. Called about every second, so that no request needs a timer."""
@@ -220,7 +232,8 @@ class Connection(asyncio.Protocol):
 
     @property
     def _patience(self) -> float:
-        written = not self._transport.get_write_buffer_size()
+        # A transport with TLS does not count what waits below it.
+        written = self._half_closes and not self._transport.get_write_buffer_size()
         return LINGER_SECONDS if self._ended and written else self._shared.limits.idle_timeout
 
     def _write(self, exchange: Exchange, response: Response, body: bytes) -> None:
@@ -248,7 +261,7 @@ class Connection(asyncio.Protocol):
             self._advance()
         if self._exchanges or self.lost:
             return
-        if self._ended and not self._finished:
+        if self._ended and not self._finished and self._half_closes:
             self._transport.write_eof()
         elif self._ended or (self._draining and not self._receiver.active):
             self._transport.close()

@@ -16,8 +16,9 @@ MOST_HEADS = 1024
 LONGEST_HEAD = 2048
 """Longest head that is remembered, in bytes."""
 
-UNKNOWABLE = {"transfer-encoding", "expect", "upgrade"}
-"""Fields that make more of a head than a description of its body."""
+UNKNOWABLE = {"transfer-encoding", "expect", "upgrade", "x-amz-date"}
+"""Fields that make more of a head than a description of its body, and that of a signature, which no
+other request has."""
 
 
 class KnownHead(NamedTuple):
@@ -29,6 +30,7 @@ class KnownHead(NamedTuple):
     headers: Headers
     length: int
     """Bytes of the body."""
+    target: str
 
 
 class Heads(dict[bytes, KnownHead]):
@@ -46,4 +48,6 @@ class Heads(dict[bytes, KnownHead]):
             if len(self) >= MOST_HEADS:
                 self.clear()
             length = int(headers.get("content-length", 0))
-            self[head] = KnownHead(request.method, request.path, request.query, headers, length)
+            self[head] = KnownHead(
+                request.method, request.path, request.query, headers, length, request.target
+            )

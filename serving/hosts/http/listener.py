@@ -9,7 +9,9 @@ worker takes few connections at a time, and leaves them to a better placed one f
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from serving.hosts.http.board import Board, Phase
 
@@ -25,6 +27,16 @@ are dealt out one by one, and a thousand do not wait for a thousand turns of a b
 EXHAUSTED_SECONDS = 0.5
 """Pause after accept failed for want of file descriptors or memory."""
 
+HANDSHAKE_SECONDS = 10.0
+"""How long a client may take to agree on the keys of TLS."""
+
+FAREWELL_SECONDS = 60.0
+"""How long a client may take for what is left to it of a TLS connection that is closed. In the end
+the time limits of `Connection` decide; this is beyond those."""
+
+PARTING_SECONDS = 0.5
+"""How long handshakes may go on after the listener was closed."""
+
 
 class Listener:
     """Accepts connections on the worker's sockets."""
@@ -36,12 +48,14 @@ class Listener:
         loop: asyncio.AbstractEventLoop,
         board: Board,
         slot: int,
+        tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._sockets = tuple(sockets)
         self._factory = factory
         self._loop = loop
         self._board = board
         self._slot = slot
+        self._tls = tls
         self._tasks: set[asyncio.Task[object]] = set()
         self._open = True
         for sock in self._sockets:
@@ -54,7 +68,9 @@ class Listener:
         for sock in self._sockets:
             self._loop.remove_reader(sock)
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            _, late = await asyncio.wait(self._tasks, timeout=PARTING_SECONDS)
+            for task in late:
+                task.cancel()
 
     def _watch(self, sock: socket.socket) -> None:
         if self._open:
@@ -90,7 +106,24 @@ class Listener:
             self._loop.call_later(EXHAUSTED_SECONDS, self._watch, sock)
             return False
         client.setblocking(False)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, client))
+        task = self._loop.create_task(self._connect(client))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._connected)
         return True
+
+    def _connect(self, client: socket.socket) -> Coroutine[Any, Any, object]:
+        if self._tls is None:
+            return self._loop.connect_accepted_socket(self._factory, client)
+        return self._loop.connect_accepted_socket(
+            self._factory,
+            client,
+            ssl=self._tls(),
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=FAREWELL_SECONDS,
+        )
+
+    def _connected(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        # Whoever looks whether the port is open leaves without a handshake: that is no news.
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("a client's connection was not made: %s", task.exception())

@@ -25,8 +25,11 @@ class Sink(Protocol):
     def expects_continue(self) -> None:
         """The client waits for leave to send the body."""
 
-    def refuse(self, error: BaseException) -> None:
-        """Answer with the error and read no more: what follows cannot be understood."""
+    def refuse(self, error: BaseException, request: Request) -> None:
+        """Answer with the error and read no more: what follows cannot be understood.
+
+        ``request`` has what came of it, and nothing in place of what did not.
+        """
 
 
 class Receiver:
@@ -178,7 +181,9 @@ class Receiver:
             bytes(body),
             query.decode("latin-1"),
             self.since + self._limits.request_timeout,
+            path.decode("latin-1"),
         )
+        self._url = b""
         current = parser.get_http_version() == "1.1"
         head, self._first_head = self._first_head, b""
         if head and current and keep_alive:
@@ -198,14 +203,31 @@ class Receiver:
                 break
             start = end + known.length
             body = data[end:start]
-            request = Request(known.method, known.path, known.headers, body, known.query, deadline)
+            request = Request(
+                known.method,
+                known.path,
+                known.headers,
+                body,
+                known.query,
+                deadline,
+                known.target,
+            )
             self._sink.received(request, current=True, keep_alive=True)
         return data[start:]
 
     def _refuse(self, error: BaseException) -> None:
         if not self._stopped:
             self.stop()
-            self._sink.refuse(error)
+            self._sink.refuse(error, self._partial())
+
+    def _partial(self) -> Request:
+        """What came of the request that is being received, which may be nothing."""
+        if not self._url:
+            return Request("", "", {}, b"")
+        path, _, query = self._url.partition(b"?")
+        method = self._parser.get_method().decode()
+        headers, body = self._headers, bytes(self._body)
+        return Request(method, rules.path(path), headers, body, query.decode("latin-1"))
 
     def _without_upgrade(self) -> bytes:
         """The head again, without the offer to change the protocol, for a fresh parser.

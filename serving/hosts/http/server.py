@@ -6,15 +6,18 @@ from typing import Any, cast
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
+from serving.hosts.http import tls
 from serving.hosts.http.board import Board
 from serving.hosts.http.ledger import Ledger
+from serving.hosts.http.registrations import Registrations
 from serving.hosts.http.worker import HttpWorker
 from serving.settings import Settings
 
 SPARE_SLOTS = 8
-"""Slots on the board beyond the workers: a worker's successor starts while it still drains."""
+"""Slots beyond two for each worker: at SIGHUP all successors start while their workers drain."""
 
 GRACE_SECONDS = 2.0
 """What the arbiter gives workers beyond their own limit for draining."""
@@ -30,14 +33,19 @@ class Log(Logger):
 
 
 class Server(BaseApplication):
-    """A gunicorn application that serves a model directory over HTTP."""
+    """A gunicorn application that serves models over HTTP."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path | None) -> None:
+        """Make it for a model directory, or for many models, which come later."""
         self.settings = settings
         self.folder = folder
-        self.board = Board(settings.workers + SPARE_SLOTS)
-        self.ledger = Ledger()
+        slots = 2 * settings.workers + SPARE_SLOTS
+        self.board = Board(slots)
+        self.ledger = Ledger(slots)
+        self.registrations = Registrations()
         super().__init__()
+        self.tls = tls.source(self.cfg, settings)
+        """Gives what new connections are encrypted with; None: they are not."""
 
     def load_config(self) -> None:
         """Gunicorn's settings from ours."""
@@ -53,7 +61,7 @@ class Server(BaseApplication):
             "control_socket_disable": True,  # the images run on a read-only file system
             "pre_fork": _pre_fork,
             "child_exit": _child_exit,
-            "on_exit": _on_exit,
+            **tls.options(settings),
         }
         for name, value in values.items():
             self.cfg.set(name, value)
@@ -61,9 +69,36 @@ class Server(BaseApplication):
     def load(self) -> Any:
         """Nothing: the workers call the core, not a WSGI application."""
 
+    def run(self) -> None:
+        """Serve until told to stop. Ends the process."""
+        WorkersArbiter(self).run()
 
-def run(settings: Settings, folder: Path) -> None:
-    """Serve a model directory until told to stop. Ends the process."""
+
+class WorkersArbiter(Arbiter):
+    """gunicorn's arbiter, which replaces a worker however it ended, unless none has ever served."""
+
+    # The statuses that gunicorn's own workers end with if they cannot start, at which the arbiter
+    # ends the server. A script may end its process with any status; none is this one.
+    WORKER_BOOT_ERROR = APP_LOAD_ERROR = -1
+
+    served = False
+    """A worker has had its model ready."""
+    stillborn = False
+    """A worker has ended before any was ready."""
+
+    def manage_workers(self) -> None:
+        """Start and stop workers, so that there are as many as there should be.
+
+        Raises:
+            HaltServer: the first ones ended while they loaded the model, as would all after them.
+        """
+        if self.stillborn:
+            raise HaltServer("A worker ended while it loaded the model.", 1)
+        super().manage_workers()
+
+
+def run(settings: Settings, folder: Path | None) -> None:
+    """Serve a model directory, or many models, until told to stop. Ends the process."""
     Server(settings, folder).run()
 
 
@@ -71,14 +106,12 @@ def _pre_fork(arbiter: Arbiter, worker: HttpWorker) -> None:
     worker.slot = _server(arbiter).board.take()
 
 
-def _child_exit(arbiter: Arbiter, worker: HttpWorker) -> None:
+def _child_exit(arbiter: WorkersArbiter, worker: HttpWorker) -> None:
     server = _server(arbiter)
+    arbiter.served = arbiter.served or server.board.served
+    arbiter.stillborn = not arbiter.served
     server.board.free(worker.slot)
-    server.ledger.end(int(worker.pid))
-
-
-def _on_exit(arbiter: Arbiter) -> None:
-    _server(arbiter).ledger.close()
+    server.ledger.end(worker.slot)
 
 
 def _server(arbiter: Arbiter) -> Server:

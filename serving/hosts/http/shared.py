@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from serving.application import Application
+from serving.call import Handler
 from serving.hosts.http import wire
 from serving.hosts.http.heads import Heads
 
@@ -31,10 +32,18 @@ class Shared:
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
         count: Callable[[int], None] = lambda _: None,
+        *,
+        handle: Handler | None = None,
+        access_log: bool = False,
     ) -> None:
+        """Take the application, and what stands before it where something does."""
         self.application = application
+        self.handle = handle or application.handle
+        """Answers requests."""
         self.limits = limits
         self.loop = loop
+        self.access_log = access_log
+        """Whether requests that the application never sees are logged too."""
         self.connections: set[Any] = set()
         """The open connections."""
         self.date = wire.date()

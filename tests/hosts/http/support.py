@@ -19,6 +19,7 @@ from serving.call import Reply
 from serving.errors import NotFound
 from serving.hosts.http.connection import Connection
 from serving.hosts.http.shared import Limits, Shared
+from serving.metrics import Metrics
 from serving.problems import response
 from serving.values import Request, Response
 
@@ -235,6 +236,7 @@ class App:
     paths = ("/ping", "/echo", "/hold")
 
     def __init__(self) -> None:
+        self.metrics = Metrics()
         self.held: queue.SimpleQueue[tuple[Request, Reply]] = queue.SimpleQueue()
         self.makers: dict[str, Callable[[], Response]] = {}
         """Paths whose answers a test makes."""
@@ -257,7 +259,7 @@ class App:
 
 
 def _description(request: Request) -> bytes:
-    method, path, headers, body, query, _ = request
+    method, path, headers, body, query, *_ = request
     parts = [method, path, query, sorted(headers.items()), body.decode("latin-1")]
     return json.dumps(parts).encode()
 

@@ -60,3 +60,16 @@ def test_a_freed_slot_counts_no_more() -> None:
     board.set_phase(1, Phase.READY)
     board.set_connections(0, 0)
     assert not board.better_placed(0)
+
+
+def test_a_board_has_served_once_a_worker_is_ready() -> None:
+    board = Board(2)
+    for phase, served in [
+        (Phase.STARTING, False),
+        (Phase.READY, True),
+        (Phase.STOPPING, True),
+        (Phase.FREE, False),
+    ]:
+        board.set_phase(1, phase)
+
+        assert board.served is served

@@ -221,6 +221,19 @@ def test_a_killed_worker_is_replaced_and_the_other_goes_on(
     assert {server.worker_of(client) for client in later} == set(server.workers)
 
 
+def test_all_that_workers_counted_stays_when_they_are_replaced(
+    start: Callable[..., Server], model: Path
+) -> None:
+    server = start(model)
+    clients = [server.connect() for _ in range(4)]
+    assert [client.ask(ROW).status for client in clients] == [200] * 4
+    server.process.send_signal(signal.SIGHUP)
+    for _ in range(4):  # two end and two are ready, in whatever order
+        server.wait_for(r"Worker exiting|serving: model .* ready")
+    counted = server.connect().ask(PING.replace(b"ping", b"metrics")).body
+    assert b'serving_requests_total{status="200"} 4.0' in counted
+
+
 def test_connections_spread_evenly_over_the_workers(
     start: Callable[..., Server], model: Path
 ) -> None:

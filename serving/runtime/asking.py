@@ -1,0 +1,83 @@
+"""What coroutines wait for: an answer of the core that no client waits for, and a thread's work."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from serving.call import Handler, too_late
+from serving.errors import ServingError
+from serving.lane import Lane
+from serving.problems import catch
+from serving.runtime import eventstream
+from serving.runtime.answers import plain
+from serving.values import Request, Response
+
+T = TypeVar("T")
+
+
+class Waiting:
+    """A reply channel that a coroutine waits at."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        """Whether the answer is not waited for any more."""
+        self.answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+    def send(self, response: Response) -> None:
+        """Take the answer."""
+        if not self.answer.done():  # whoever waited may have been cancelled
+            self.answer.set_result(response)
+
+
+async def ask(handle: Handler, request: Request) -> tuple[Response, bytes]:
+    """The core's answer and its whole body, also where it is streamed.
+
+    An answer that breaks off, or is not whole by the request's deadline, is the error that it
+    breaks off with.
+    """
+    reply = Waiting()
+    try:
+        handle(request, reply)
+        answer = await reply.answer
+        if isinstance(answer.body, bytes):
+            return answer, answer.body
+        try:
+            async with asyncio.timeout(_left(request)):
+                return answer, await _whole(answer.body)
+        except TimeoutError:
+            return plain(too_late("in"))
+        except ServingError as error:
+            return plain(error)
+    finally:
+        reply.gone = True
+
+
+def _left(request: Request) -> float | None:
+    left = request.deadline - time.monotonic()
+    return left if left < math.inf else None
+
+
+async def _whole(body: AsyncIterator[bytes]) -> bytes:
+    try:
+        return b"".join([chunk async for chunk in body])
+    finally:
+        await eventstream.close(body)
+
+
+async def in_thread(lane: Lane, step: Callable[..., T], *args: object) -> T:
+    """What a step returns, run in a thread. Raises what it raises."""
+    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def settle(value: object) -> None:
+        if not done.done():  # whoever waited may have been cancelled
+            done.set_result(value)
+
+    lane.run(partial(catch, step, *args), settle)
+    value = await done
+    if isinstance(value, BaseException):
+        raise value
+    result: T = value
+    return result
