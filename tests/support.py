@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
@@ -145,17 +146,36 @@ def cli(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "serving.cli", *map(str, arguments)]
 
 
-class Server:
-    """A server in a process of its own."""
+class Server(ABC):
+    """A server that this machine reaches on the loopback interface, wherever it runs."""
 
-    def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.port = port
-        self.process = process
-        self._log = log
+    port: int
+    patience = 60.0
+    """Longest wait for anything that it does, in seconds: a busy machine starts one slowly."""
 
-    def ask(self, request: Request) -> Answer:
-        """Send a request. Raises OSError or HTTPException where nobody answers."""
-        with closing(HTTPConnection("127.0.0.1", self.port, PATIENCE)) as connection:
+    @property
+    @abstractmethod
+    def log(self) -> str:
+        """What it has written."""
+
+    @abstractmethod
+    def ended(self, pause: float = 0) -> int | None:
+        """Its exit status, if it has ended or does within so many seconds."""
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
+
+    @abstractmethod
+    def beside(self, program: str, *arguments: str) -> str:
+        """What a Python program prints that runs where the server runs.
+
+        Its first argument is the id of the server's process, those given follow.
+        """
+
+    def ask(self, request: Request, timeout: float = PATIENCE) -> Answer:
+        """Send a request. Raises OSError or HTTPException where nobody answers in time."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout)) as connection:
             path = f"{request.path}?{request.query}" if request.query else request.path
             connection.request(request.method, path, request.body or None, dict(request.headers))
             response = connection.getresponse()
@@ -163,57 +183,112 @@ class Server:
             headers = {name: value for name, value in fields.items() if name not in FRAMING}
             return Answer(response.status, headers, response.read())
 
-    def wait_until(self, settled: Callable[[Answer], bool]) -> None:
-        """Wait until the answer to a ping is as wanted."""
-        limit = time.monotonic() + PATIENCE
+    def wait_until(self, settled: Callable[[Answer], bool]) -> Answer:
+        """Wait until the answer to a ping is as wanted, and give it."""
+        limit = time.monotonic() + self.patience
         seen: object = None
         while time.monotonic() < limit:
-            with suppress(subprocess.TimeoutExpired):
-                status = self.process.wait(timeout=0.03)
-                raise AssertionError(f"The server ended with status {status}:\n{self.log}")
             try:
                 seen = answer = self.ask(get("/ping"))
             except (OSError, HTTPException) as error:
                 seen = error
             else:
                 if settled(answer):
-                    return
+                    return answer
+            status = self.ended(pause=0.03)
+            assert status is None, f"The server ended with status {status}:\n{self.log}"
         raise AssertionError(f"The server never came to it; at last {seen!r}:\n{self.log}")
+
+    def stop(self) -> int:
+        """Send it SIGTERM, and give the exit status."""
+        self.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end, and give the exit status."""
+        status = self.ended(pause=self.patience)
+        assert status is not None, f"The server does not end:\n{self.log}"
+        return status
+
+
+class Process(Server):
+    """A server in a process of its own."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.port = port
+        self._process = process
+        self._log = log
 
     @property
     def log(self) -> str:
-        """What it has written."""
         return self._log.read_text()
+
+    def ended(self, pause: float = 0) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(pause)
+        return None
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def beside(self, program: str, *arguments: str) -> str:
+        command = [sys.executable, "-c", program, str(self._process.pid), *arguments]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def bound_port(variables: Mapping[str, str]) -> int:
+    """The port on which a server with these variables listens; 0 where they name none there is."""
+    text = variables.get("SAGEMAKER_BIND_TO_PORT", "8080")
+    return int(text) if text.isdecimal() and int(text) <= 65535 else 0
+
+
+def healthy(answer: Answer) -> bool:
+    """Whether a ping says that the model is loaded."""
+    return answer.status == 200
 
 
 def settled(answer: Answer) -> bool:
     """Whether a ping says that the model is loaded, or will never be."""
-    return answer.status == 200 or b"failed" in answer.body
+    return healthy(answer) or b"failed to load" in answer.body
 
 
 @contextmanager
-def serving(model: Path, workspace: Path, *arguments: str, **variables: str) -> Iterator[Server]:
-    """A server of one worker whose model is loaded, or has failed to load."""
-    port, log = free_port(), workspace / "log"
-    command = cli("serve", model, "--bind", "127.0.0.1", "--port", str(port), "--workers", "1")
+def launched(model: Path, workspace: Path, *arguments: str, **variables: str) -> Iterator[Process]:
+    """A server of one worker, from its start; in the end it is stopped, if it has not ended."""
+    log = workspace / "log"
+    given = {
+        "SAGEMAKER_BIND_TO_PORT": str(free_port()),
+        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
+        "SERVING_CACHE": str(workspace / "cache"),
+        "SM_MODEL_DIR": str(model),
+        **variables,
+    }
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*cli("serve", "--bind", "127.0.0.1"), *arguments],
             stdout=file,
             stderr=file,
-            env=environment(SERVING_CACHE=str(workspace / "cache"), **variables),
+            env=environment(**given),
             start_new_session=True,
         )
-    server = Server(port, process, log)
+    server = Process(bound_port(given), process, log)
     try:
-        server.wait_until(settled)
         yield server
-        process.terminate()
-        assert process.wait(PATIENCE) == 0, server.log
+        if server.ended() is None:
+            server.stop()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextmanager
+def serving(model: Path, workspace: Path, *arguments: str, **variables: str) -> Iterator[Process]:
+    """A server of one worker whose model is loaded, or has failed to load."""
+    with launched(model, workspace, *arguments, **variables) as server:
+        server.wait_until(settled)
+        yield server
+        assert server.stop() == 0, server.log
 
 
 def free_port() -> int:
