@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 source containers/engine.sh
 
 readonly VENV_EXTRAS=xgboost,onnx,torch,examples,benchmarks,dev
+readonly CLIENTS_LOCK=tests/containers/clients.txt
 # Where PyTorch publishes its CPU builds; empty where pip's own index has them.
 readonly TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
 
@@ -51,7 +52,7 @@ command_test() {
     if [ "${CI:-}" = true ]; then start_engine; fi
     if find_engine; then
         command_cpu
-        .venv/bin/pytest -m container tests/containers
+        .venv/bin/pytest -m container
     else
         say 'The container tests are left out: no Docker engine that builds images answers here.'
     fi
@@ -67,7 +68,7 @@ command_lint() {
     .venv/bin/shellcheck --external-sources build.sh
 }
 
-## lock                      renews constraints.txt, the versions that .venv and the images get
+## lock                      renews the versions that .venv, the images and build/clients get
 command_lock() {
     local python torch
     python=$(find_python)
@@ -77,19 +78,42 @@ command_lock() {
     # With a wheel of torch at hand the lock follows it, not a newer release with CUDA.
     torch=${torch:+$(basename "$torch" | sed 's/torch-\([^-+]*\).*/torch==\1/')}
     # shellcheck disable=SC2046 # none or two words
-    build/lock/bin/pip install --dry-run --ignore-installed --report build/lock/report.json \
-        $(torch_index) ".[aws,benchmarks,dev,examples,lambda,mms,onnx,torch,xgboost]" hatchling pip ${torch:+"$torch"}
-    build/lock/bin/python - >build/lock/constraints.txt <<'PYTHON'
+    write_lock constraints.txt $(torch_index) hatchling pip ${torch:+"$torch"} \
+        ".[aws,benchmarks,dev,examples,lambda,mms,onnx,torch,xgboost]"
+    # The last major version of the SDK that has Model.deploy(instance_type="local").
+    write_lock "$CLIENTS_LOCK" awscli 'sagemaker<3'
+}
+
+## clients                   makes build/clients: AWS's CLI and SageMaker's Python SDK, for tests
+command_clients() {
+    local python stamp
+    install_in_ci docker-compose docker-compose
+    command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ||
+        die "the SDK needs Docker Compose: on Debian and Ubuntu, apt-get install docker-compose"
+    python=$(find_python)
+    stamp=$({ cat "$CLIENTS_LOCK" && "$python" --version; } | cksum)
+    if [ "$(cat build/clients/.stamp 2>/dev/null)" = "$stamp" ]; then return; fi
+    say 'Making build/clients: about half a minute.'
+    "$python" -m venv --clear build/clients
+    # The list is complete, and little of it is ever imported: no resolving, no compiling.
+    build/clients/bin/pip install --quiet --no-deps --no-compile --requirement "$CLIENTS_LOCK"
+    echo "$stamp" >build/clients/.stamp
+}
+
+# Writes to the file $1 which versions pip chooses for the rest, its arguments.
+write_lock() {
+    build/lock/bin/pip install --dry-run --ignore-installed --report build/lock/report.json "${@:2}"
+    build/lock/bin/python - >build/lock/versions.txt <<'PYTHON'
 import json
 
 print("# Written by ./build.sh lock.")
 packages = (item["metadata"] for item in json.load(open("build/lock/report.json"))["install"])
 versions = {package["name"].lower().replace("_", "-"): package["version"] for package in packages}
-del versions["hybrid-serving"]
+versions.pop("hybrid-serving", None)
 for name, version in sorted(versions.items()):
     print(f"{name}=={version.partition('+')[0]}")
 PYTHON
-    mv build/lock/constraints.txt constraints.txt
+    mv build/lock/versions.txt "$1"
 }
 
 # Prints the Python to make environments with. 3.11 comes first: the images have it.
@@ -131,7 +155,7 @@ pip_install() {
 }
 
 case "${1:-help}" in
-    help | venv | demo | test | lint | lock | base | cpu | run)
+    help | venv | demo | test | lint | lock | clients | base | cpu | run)
         "command_${1:-help}" "${@:2}" ;;
     -h | --help) command_help ;;
     *) command_help >&2; exit 2 ;;

@@ -10,12 +10,17 @@ def of_tree(pid: int) -> int:
 
     A page that several processes share counts once in all.
     """
+    return sum(map(proportional_bytes, tree(pid)))
+
+
+def tree(pid: int) -> set[int]:
+    """A process and its descendants."""
     parents = _parents()
-    tree, found = set[int](), {pid}
+    known, found = set[int](), {pid}
     while found:
-        tree |= found
-        found = {child for child, parent in parents.items() if parent in found} - tree
-    return sum(map(proportional_bytes, tree))
+        known |= found
+        found = {child for child, parent in parents.items() if parent in found} - known
+    return known
 
 
 def _parents() -> dict[int, int]:

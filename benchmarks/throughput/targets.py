@@ -112,9 +112,15 @@ def running(target: Target, directory: Path) -> Iterator[int]:
 
 
 @contextmanager
-def started(target: Target, directory: Path) -> Iterator[Started]:
-    """Start a target and wait until it answers; no process is left behind."""
-    port = free_port()
+def started(target: Target, directory: Path, port: int | None = None) -> Iterator[Started]:
+    """Start a target and wait until it answers; no process is left behind.
+
+    Args:
+        target: What to start.
+        directory: Where its output goes.
+        port: The one it is to have; by default any that is free.
+    """
+    port = port or free_port()
     log = directory / f"{target.name}.log"
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["help", "venv", "demo", "test", "lint", "lock", "base", "cpu", "run"]
+COMMANDS = ["help", "venv", "demo", "test", "lint", "lock", "clients", "base", "cpu", "run"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,8 @@ from serving.values import Request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.containers.conftest import Answer, Docker, Starter
+    from tests.containers.docker import Docker, Starter
+    from tests.support import Answer
 
     Trained = Callable[[str], Path]
     InProcess = Callable[[Path, Request], Answer]
@@ -106,6 +107,28 @@ def test_the_port_is_the_one_sagemaker_names(
     assert container.execute("serving", "ping").returncode == 0
 
 
+@pytest.mark.parametrize("limit", [("--cpus", "1"), ("--cpuset-cpus", "0")], ids=" ".join)
+def test_the_workers_are_as_many_as_the_cpus_of_the_container_not_of_its_host(
+    image: str, start: "Starter", trained: "Trained", limit: tuple[str, ...]
+) -> None:
+    container = start(image, trained("xgboost_tabular"), *limit)
+    container.wait_for_ping(200)
+    assert "workers: 1, one for each CPU this container may use" in container.log
+
+
+def test_the_model_cannot_be_written_to_and_need_not_be(
+    image: str, start: "Starter", trained: "Trained"
+) -> None:
+    container = start(image, trained("xgboost_tabular"))
+    container.wait_for_ping(200)
+    assert "Read-only" in container.execute("touch", "/opt/ml/model/written").stdout
+
+
+def test_no_shell_and_no_tini_is_before_the_server(docker: "Docker", image: str) -> None:
+    configuration = docker.inspect(image)["Config"]
+    assert (configuration["Entrypoint"], configuration["Cmd"]) == (["serving"], ["serve"])
+
+
 def test_docker_finds_a_serving_container_healthy(
     image: str, start: "Starter", trained: "Trained"
 ) -> None:
@@ -117,7 +140,7 @@ def test_without_a_model_the_ping_says_why_and_the_container_stays(
 ) -> None:
     container = start(image, tmp_path)
     answer = container.wait_for_ping(503)
-    assert answer.content_type == "application/json"
+    assert answer.headers["content-type"] == "application/json"
     assert b"/opt/ml/model" in answer.body
     probe = container.execute("serving", "ping")
     assert probe.returncode == 1
@@ -142,6 +165,10 @@ def test_no_build_tool_is_in_the_image(files: list[str]) -> None:
     programs = [path for path in files if re.match(r"(usr/|usr/local/|opt/venv/)?s?bin/", path)]
     assert "opt/venv/bin/serving" in programs
     assert [path for path in programs if BUILD_TOOLS.fullmatch(Path(path).name)] == []
+
+
+def test_no_driver_of_a_gpu_is_in_the_image(files: list[str]) -> None:
+    assert [path for path in files if re.search(r"/lib(cuda|nvidia-[a-z]+)\.so", path)] == []
 
 
 def test_nothing_of_the_build_stays_in_the_image(files: list[str]) -> None:
