@@ -21,7 +21,7 @@ from serving.metrics import Metrics
 from serving.multi import MultiModel
 from serving.service import Tools
 from serving.settings import MIB, Settings
-from serving.single import INVOCATIONS, SingleModel
+from serving.single import INVOCATIONS, NAME, SingleModel
 from serving.values import Request, Response
 
 MAX_TRANSFORM_MB = 100
@@ -77,13 +77,13 @@ class Application:
         """The paths that are answered."""
         return tuple(self._routes)
 
-    def load(self, folder: Path, changed: Callable[[Entry], None]) -> None:
+    def load(self, folder: Path, changed: Callable[[Entry], None], name: str = NAME) -> None:
         """Begin to load the one model of a single-model server; ``changed`` hears the outcome.
 
         Raises:
             SettingError: its canary cannot be read.
         """
-        self._single.load(folder, changed)
+        self._single.load(folder, changed, name)
 
     def open(self, registered: Mapping[str, str], ready: Callable[[], None]) -> None:
         """Begin to serve many models, with those that an earlier process had registered.

@@ -1,6 +1,7 @@
 """Errors into responses. The one place that catches every exception."""
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -40,8 +41,10 @@ def catch(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | BaseEx
     """The step's value, or the exception it raised."""
     try:
         return step(*args, **kwargs)
-    except KeyboardInterrupt:
-        raise
+    except KeyboardInterrupt as error:
+        if threading.current_thread() is threading.main_thread():  # a person's, not a script's
+            raise
+        return error
     # All else: neither a script that calls sys.exit nor a panic in an extension written in Rust,
     # which is no Exception either, may take a model's thread with it.
     except BaseException as error:  # noqa: BLE001

@@ -31,8 +31,8 @@ class SingleModel:
         """It answers at no path but /invocations."""
         self._canary: Canary | None = None
 
-    def load(self, folder: Path, changed: Callable[[Entry], None]) -> None:
-        """Begin to load the model; ``changed`` hears the outcome.
+    def load(self, folder: Path, changed: Callable[[Entry], None], name: str = NAME) -> None:
+        """Begin to load the model, of that name in logs; ``changed`` hears the outcome.
 
         Where there is a canary, it hears that the model is ready when that was answered well.
 
@@ -42,7 +42,7 @@ class SingleModel:
         settings = self._tools.settings
         request = canary.read(folder, settings)
         if request is None:
-            self._entry = Loader(self._tools).load(NAME, folder, changed)
+            self._entry = Loader(self._tools).load(name, folder, changed)
             return
         interval = settings.canary_seconds
         self._canary = Canary(
@@ -60,7 +60,7 @@ class SingleModel:
             else:
                 changed(entry)
 
-        self._entry = Loader(self._tools).load(NAME, folder, settled)
+        self._entry = Loader(self._tools).load(name, folder, settled)
 
     def routes_of(self, _path: str) -> dict[str, Handler]:
         """Nothing answers at other paths."""

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -119,6 +120,16 @@ def test_a_step_may_raise_anything(error: BaseException) -> None:
     answer = problems.attempt(step)
     assert isinstance(answer, Response)
     assert answer.status == (400 if isinstance(error, BadRequest) else 500)
+
+
+def test_a_script_that_interrupts_has_failed_as_others_do() -> None:
+    """In the model's thread nobody but a script raises this."""
+
+    def step() -> None:
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        assert isinstance(pool.submit(problems.catch, step).result(), KeyboardInterrupt)
 
 
 def test_a_person_who_interrupts_is_heard() -> None:

@@ -112,24 +112,28 @@ class Host:
     # What the frames ask for.
 
     def _load(self, _number: int, head: bytes, _body: bytes) -> None:
-        folder, settings = messages.read_load(head)
+        name, folder, settings = messages.read_load(head)
         logs.configure(settings.log_level, settings.log_format)
         lane = Lane("requirements", self._loop)
         code = settings.code_folder(folder)
         lane.run(
             partial(catch, _install, code, settings.cache),
-            partial(self._installed, folder, settings),
+            partial(self._installed, name, folder, settings),
         )
         lane.close()
 
-    def _installed(self, folder: Path, settings: Settings, error: BaseException | None) -> None:
+    def _installed(
+        self, name: str, folder: Path, settings: Settings, error: BaseException | None
+    ) -> None:
         if error is None:
             self._application = Application(settings, self._loop)
-            error = catch(self._application.load, folder, self._changed)
+            error = catch(self._application.load, folder, self._changed, name)
         if error is not None:
             reason = loading.reason(error)
             known = isinstance(error, ConfigurationError)
-            log.error("the model failed to load: %s", reason, exc_info=None if known else error)
+            log.error(
+                "model %s failed to load: %s", name, reason, exc_info=None if known else error
+            )
             self._tell(Kind.FAILED, f"The model failed to load: {reason}")
 
     def _changed(self, entry: Entry) -> None:

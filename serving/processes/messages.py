@@ -56,21 +56,21 @@ READERS: dict[Any, Callable[[Any], Any]] = {
 """What makes a setting's value of JSON's, by its type, where JSON has none like it."""
 
 
-def write_load(folder: Path, settings: Settings) -> bytes:
+def write_load(name: str, folder: Path, settings: Settings) -> bytes:
     """What a model's process has to know to load it."""
     values = {item.name: getattr(settings, item.name) for item in fields(settings)}
     # Paths may hold bytes that are no UTF-8, which orjson refuses.
-    return json.dumps([str(folder), values], default=_plain).encode()
+    return json.dumps([name, str(folder), values], default=_plain).encode()
 
 
-def read_load(head: bytes) -> tuple[Path, Settings]:
-    """The model's folder and the settings."""
-    folder, values = json.loads(head)
+def read_load(head: bytes) -> tuple[str, Path, Settings]:
+    """The model's name in logs, its folder and the settings."""
+    name, folder, values = json.loads(head)
     for item in fields(Settings):
         reader = READERS.get(get_origin(item.type) or item.type)
         if reader is not None:
             values[item.name] = reader(values[item.name])
-    return Path(folder), Settings(**values)
+    return name, Path(folder), Settings(**values)
 
 
 def write_request(request: Request) -> bytes:

@@ -117,7 +117,7 @@ class ModelProcess:
         own = replace(
             settings, multi_model=False, repository="", access_log=False, emf_namespace=""
         )
-        load = messages.write_load(folder, own)
+        load = messages.write_load(name, folder, own)
         self._opening = loop.create_task(self._open(load))
 
     def handle(self, request: Request, reply: Reply) -> None:

@@ -23,7 +23,9 @@ def test_settings_arrive_with_the_types_that_they_have(make_settings: MakeSettin
         "default_accept": "text/csv",
     }
     settings = make_settings(**given)
-    folder, read = messages.read_load(messages.write_load(Path("/models/\udcff"), settings))
+    written = messages.write_load("a", Path("/models/\udcff"), settings)
+    name, folder, read = messages.read_load(written)
+    assert name == "a"
     assert folder == Path("/models/\udcff")
     assert read == settings
     kinds = {item.name: type(getattr(settings, item.name)) for item in fields(Settings)}

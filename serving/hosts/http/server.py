@@ -1,6 +1,7 @@
 """The HTTP server: gunicorn as process manager, our workers, and the settings between them."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,6 +55,8 @@ class Server(BaseApplication):
             "bind": f"{_bracketed(settings.bind)}:{settings.port}",
             "workers": settings.workers,
             "worker_class": f"{HttpWorker.__module__}.{HttpWorker.__qualname__}",
+            # A worker that shows no sign of life: a script holds the interpreter's lock.
+            "timeout": math.ceil(settings.request_timeout),
             "graceful_timeout": int(settings.drain_timeout + GRACE_SECONDS),
             "backlog": 2048,
             "proc_name": "serving",
