@@ -6,10 +6,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
-from benchmarks.density import archives, library, phases, report
+from benchmarks.density import archives, library, mms, phases, report
 from benchmarks.density.phases import Question
-from benchmarks.density.report import Results
+from benchmarks.density.report import Peer, Results
 from benchmarks.throughput import BenchmarkError, machine, workload
 
 
@@ -50,6 +51,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=int, default=4, help="of each load with wrk (%(default)s)"
     )
+    parser.add_argument(
+        "--peers", type=int, default=50, help="models in AWS's server; 0: none (%(default)s)"
+    )
     parser.add_argument("--check", action="store_true", help="fail where a bar is missed")
     return parser.parse_args(arguments)
 
@@ -83,7 +87,18 @@ def _measure(options: argparse.Namespace, directory: Path) -> Results:
         seconds=options.seconds,
         rounds=3,
     )
-    return Results(options.models, needed, resident, evicting, warm, [])
+    peers = []
+    if options.peers:
+        archives_of_peers = [repository / name for name in names[: options.peers]]
+        few = phases.all_resident(repository, names[: options.peers], question, directory)
+        theirs = mms.measure(archives_of_peers, question.body)
+        if float(theirs.answer) != float(question.answer):
+            raise BenchmarkError(f"multi-model-server answered {theirs.answer!r}.")
+        peers = [
+            Peer("serving", options.peers, few.each, few.cold.p50_ms),
+            Peer("multi-model-server", theirs.models, theirs.each, median(theirs.load_ms)),
+        ]
+    return Results(options.models, needed, resident, evicting, warm, peers)
 
 
 if __name__ == "__main__":
