@@ -19,6 +19,7 @@ COMMANDS = {
     "pack": "make a model.tar.gz of a model directory",
     "inspect": "say what a model is, takes and gives",
     "settings": "print every setting, its value and its source",
+    "invoke": "ask a server for a prediction",
     "ping": "ask the server on this machine whether it is healthy",
 }
 

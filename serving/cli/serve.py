@@ -47,16 +47,15 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
     machine.raise_file_limit()
     if settings.keys:
         keyfile.read(Path(settings.keys))
+    prepare = _prepare_many if settings.many else _prepare_one
+    settings, folder = prepare(settings)
     if sentence := auth.advice(settings, environment):
         log.warning("%s", sentence)
-    if settings.many:
-        _serve_many(settings)
-    else:
-        _serve_one(settings)
+    server.run(settings, folder)
     return 0
 
 
-def _serve_one(settings: Settings) -> None:
+def _prepare_one(settings: Settings) -> tuple[Settings, Path]:
     folder = model_folder(settings.model_source, settings)
     settings = with_code(settings, folder)
     requirements.install(settings.code_folder(folder), settings.cache)
@@ -64,14 +63,15 @@ def _serve_one(settings: Settings) -> None:
     plan = workforce.plan(settings, workforce.size(folder), workforce.here())
     log.info("serving %s on %s:%d", folder, settings.bind, settings.port)
     log.info("workers: %d, %s", *plan)
-    server.run(replace(settings, workers=plan.workers), folder)
+    return replace(settings, workers=plan.workers), folder
 
 
-def _serve_many(settings: Settings) -> None:
+def _prepare_many(settings: Settings) -> tuple[Settings, None]:
     """One worker owns the registry; models answer beside each other, each with one thread."""
     machine.set_region(settings.region)
+    footprint.use_one_heap()  # the worker, which is forked, has it too
     where = settings.repository or "what is registered at /models"
     log.info("serving %s on %s:%d", where, settings.bind, settings.port)
     if settings.workers > 1:
         log.info("one worker serves all models; %d are not started", settings.workers - 1)
-    server.run(replace(settings, workers=1, threads=settings.threads or 1, code=""), None)
+    return replace(settings, workers=1, threads=settings.threads or 1, code=""), None

@@ -1,13 +1,16 @@
 """Media types the toolkit reads and writes, each in a module of its own."""
 
-from serving.codecs import csv, json, jsonlines, libsvm, npy, recordio
+from serving.codecs import csv, json, jsonlines, libsvm, npy, npz, recordio
 from serving.codecs.base import Codec, Outputs, Sparse
 from serving.errors import UnsupportedMediaType
 from serving.media import MediaType
 
 __all__ = ["BY_NAME", "CODECS", "Codec", "Outputs", "Sparse", "find"]
 
-CODECS = (csv.CODEC, json.CODEC, jsonlines.CODEC, libsvm.CODEC, npy.CODEC, recordio.CODEC)
+CODECS = (
+    *(csv.CODEC, json.CODEC, jsonlines.CODEC, libsvm.CODEC),
+    *(npy.CODEC, npz.CODEC, recordio.CODEC),
+)
 
 BY_NAME = {name: codec for codec in CODECS for name in (codec.media_type, *codec.aliases)}
 """Codecs by every name a client may use."""

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from serving.errors import NotAcceptable
+from serving.errors import NotAcceptable, PayloadTooLarge
 from serving.media import MediaType
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -15,6 +15,9 @@ Outputs = Mapping[str, NDArray[Any]]
 
 MAX_COLUMNS = 2**31 - 1
 """Most columns a sparse table may have: XGBoost counts them in 31 bits."""
+
+MAX_DENSE = 512 * 1024 * 1024
+"""Largest table made of a sparse one, in bytes."""
 
 
 class Sparse(NamedTuple):
@@ -27,7 +30,7 @@ class Sparse(NamedTuple):
 
     indptr: NDArray[np.int64]
     indices: NDArray[np.int64]
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     columns: int
     """Highest column index + 1, or the width that the client declared, if that is larger."""
 
@@ -35,6 +38,22 @@ class Sparse(NamedTuple):
     def rows(self) -> int:
         """Number of rows."""
         return len(self.indptr) - 1
+
+    def dense(self, width: int, absent: float, dtype: DTypeLike) -> NDArray[Any]:
+        """The table of so many columns, at least ``columns``, with ``absent`` in the other cells.
+
+        Raises:
+            PayloadTooLarge: it would take more than MAX_DENSE bytes.
+        """
+        if self.rows * width * max(4, np.dtype(dtype).itemsize) > MAX_DENSE:
+            raise PayloadTooLarge(
+                f"{self.rows} sparse rows of {width} columns need more than {MAX_DENSE >> 20} MiB; "
+                f"send fewer rows."
+            )
+        table = np.full((self.rows, width), absent, dtype)
+        with np.errstate(over="ignore"):
+            table[np.repeat(np.arange(self.rows), np.diff(self.indptr)), self.indices] = self.values
+        return table
 
 
 class Codec(NamedTuple):

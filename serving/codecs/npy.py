@@ -42,8 +42,20 @@ def decode(body: bytes, media: MediaType) -> NDArray[Any]:  # noqa: ARG001
         it is aligned and can be written to, which libraries behind it may rely on.
 
     Raises:
-        DecodeError: the header is malformed, declares objects, records or no value, or another
-            size than the body has.
+        DecodeError: as ``read`` does, and where there is no value.
+    """
+    values = read(body)
+    if not values.size:
+        raise DecodeError(f"The array of shape {values.shape} has no values.")
+    return values
+
+
+def read(body: bytes) -> NDArray[Any]:
+    """The array that ``decode`` reads, which may also be an empty one.
+
+    Raises:
+        DecodeError: the header is malformed, declares objects or records, or another size than
+            the body has.
     """
     header, start = _header(body)
     dtype, order, shape = _parse(header)
@@ -54,7 +66,7 @@ def decode(body: bytes, media: MediaType) -> NDArray[Any]:  # noqa: ARG001
             f"{len(body) - start}."
         )
     if not declared:
-        raise DecodeError(f"The array of shape {shape} has no values.")
+        return _empty(shape, dtype)
     values = np.frombuffer(body, dtype, offset=start).reshape(shape, order=order)
     values = values.astype(dtype.newbyteorder("="), order="C")
     if dtype.kind == "U":
@@ -129,6 +141,15 @@ def _parse(header: str) -> tuple[np.dtype[Any], Literal["C", "F"], tuple[int, ..
     if len(shape) > MAX_AXES:
         raise DecodeError(f"The array has {len(shape)} axes; at most {MAX_AXES} are allowed.")
     return dtype, "F" if fields["fortran_order"] == "True" else "C", shape
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if 0 in shape:  # else its elements have no bytes, and NumPy would give them some
+        try:
+            return np.empty(shape, dtype.newbyteorder("="))
+        except ValueError as error:  # the other lengths are larger than any array's
+            raise DecodeError(f"The array of shape {shape} has no values: {error}.") from error
+    raise DecodeError(f"The array of shape {shape} has no values.")
 
 
 def _check_text(values: NDArray[np.str_]) -> None:

@@ -16,9 +16,10 @@ from serving.sessions import NoSessions, Session, Sessions
 from serving.values import Headers, Request, Response
 
 SERVERS_OWN = frozenset(
-    {"connection", "content-length", "keep-alive", "trailer", "transfer-encoding", "upgrade"}
+    {"connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding"}
+    | {"upgrade"}
 )
-"""Fields that frame the message. The server writes them; what a script sets is ignored."""
+"""Fields that frame or date the message. The server writes them; what a script sets is ignored."""
 
 GPU = Path("/dev/nvidia0")
 

@@ -14,13 +14,10 @@ from numpy.typing import NDArray
 
 from serving.codecs import Sparse
 from serving.codecs.text import to_float
-from serving.errors import DecodeError, PayloadTooLarge
+from serving.errors import DecodeError
 from serving.model import Tensor
 
 Array = NDArray[Any]
-
-MAX_DENSE = 512 * 1024 * 1024
-"""Largest table made of a sparse one, in bytes."""
 
 _NUMBERS = {int, bool, float, NoneType}
 
@@ -75,7 +72,7 @@ def dense(table: Sparse, inputs: Sequence[Tensor]) -> Array:
 
     Raises:
         DecodeError: the table is wider, or the inputs do not say how wide they are.
-        PayloadTooLarge: the dense table would take more than MAX_DENSE bytes.
+        PayloadTooLarge: the dense table would be too large.
     """
     widths = [_width(tensor) for tensor in inputs]
     width = sum(filter(None, widths))
@@ -84,14 +81,7 @@ def dense(table: Sparse, inputs: Sequence[Tensor]) -> Array:
             f"The body is a sparse table of {table.columns} columns; the model takes "
             f"{describe(inputs)}."
         )
-    if table.rows * width * 4 > MAX_DENSE:
-        raise PayloadTooLarge(
-            f"{table.rows} sparse rows of {width} columns need more than {MAX_DENSE >> 20} MiB "
-            f"for this model; send fewer rows."
-        )
-    array = np.zeros((table.rows, width), np.float32)
-    array[np.repeat(np.arange(table.rows), np.diff(table.indptr)), table.indices] = table.values
-    return array
+    return table.dense(width, 0, table.values.dtype)
 
 
 def cells(rows: list[list[str]], inputs: Sequence[Tensor]) -> Array:

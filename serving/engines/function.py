@@ -110,15 +110,22 @@ def failure(name: str, error: BaseException) -> ServingError:
     return PredictionError(f"{name} failed: {describe(error)}")
 
 
-def body(name: str, value: Any) -> bytes | Stream:
+def body(name: str, value: Any, context: Context) -> bytes | Stream:
     """The body that a script's function returned; a generator's is made while it is sent.
 
     Raises:
         PredictionError: it is neither text nor bytes nor a generator of such.
     """
     if isinstance(value, Iterator | AsyncIterator):
-        return Stream(value, partial(_content, name), partial(failure, name))
+        return Stream(value, partial(_content, name), partial(_broken, name, context))
     return _content(name, value)
+
+
+def _broken(name: str, context: Context, error: BaseException) -> ServingError:
+    """The failure of a generator: when it fails, its request is known to nobody else."""
+    problem = failure(name, error)
+    problem.request_id = context.get_request_id()
+    return problem
 
 
 def _content(name: str, value: Any) -> bytes:

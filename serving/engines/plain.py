@@ -1,17 +1,18 @@
 """The defaults for a script's model of no known engine: arrays in, whatever it answers out.
 
-They are those of SageMaker's inference toolkit: JSON, CSV and npy become one NumPy array, and JSON
-is written of anything that has a form in it.
+They are those of SageMaker's inference toolkit: JSON, CSV and npy become one NumPy array, npz a
+matrix of SciPy's, and JSON is written of anything that has a form in it.
 """
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from serving import media
-from serving.codecs import BY_NAME, csv, find, json, npy
+from serving.codecs import BY_NAME, csv, find, json, npy, npz
 from serving.engines import tensors
 from serving.engines.function import failure
 from serving.errors import ModelLoadError, NotAcceptable
@@ -20,7 +21,10 @@ from serving.problems import catch
 from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
 
-READS = ("application/json", "text/csv", "application/jsonlines", "application/x-npy")
+READS = (
+    *("application/json", "text/csv", "application/jsonlines"),
+    *("application/x-npy", "application/x-npz"),
+)
 
 
 def model(loaded: Any, settings: Settings, *, predicts: bool) -> Model:
@@ -44,9 +48,14 @@ def model(loaded: Any, settings: Settings, *, predicts: bool) -> Model:
         )
     xgboost = sys.modules.get("xgboost")
     if xgboost is not None and isinstance(loaded, xgboost.Booster):
-        from serving.engines.xgboost import of_boosters
+        from serving.engines.xgboost import OUTPUT, of_boosters
 
-        return of_boosters([loaded], settings)
+        def bare(prediction: Prediction, accept: str, request: Request) -> Response:
+            return encode(Prediction(prediction.outputs[OUTPUT]), accept, request)
+
+        # For a script, unlike for a model without one, the container adds nothing to the scores.
+        boosted = of_boosters([loaded], replace(settings, inference_output="", default_accept=""))
+        return replace(boosted, encode=bare, writes=tensors.writes(settings))
     predict = getattr(loaded, "predict", None) or loaded
     if predicts and not callable(predict):
         raise ModelLoadError(
@@ -81,7 +90,8 @@ def decode(request: Request) -> Payload:
     """The request's body as one array, or as the JSON it is where that is no array.
 
     Integers become int64, other numbers float64, and ``{"instances": ...}`` or ``{"inputs": ...}``
-    stands for what it holds.
+    stands for what it holds. Several arrays of an npz body are a dictionary, and a sparse matrix is
+    one of SciPy's if that is installed.
 
     Raises:
         UnsupportedMediaType: the Content-Type is none of READS.
@@ -93,9 +103,11 @@ def decode(request: Request) -> Payload:
         value: Any = csv.decode(request.body, content_type, np.dtype(np.float64))
     elif codec is npy.CODEC:
         value = npy.decode(request.body, content_type)
+    elif codec is npz.CODEC:
+        value = npz.decode_for_script(request.body, content_type)
     else:
         value = _array(codec.decode(request.body, content_type))
-    return Payload(value, len(value) if isinstance(value, np.ndarray) and value.ndim else 1)
+    return Payload(value, next(iter(getattr(value, "shape", ())), 1))
 
 
 def encode(prediction: Prediction, accept: str, _request: Request) -> Response:

@@ -83,6 +83,7 @@ def load(program: Path, folder: Path, code: Path | None = None) -> Hooks:
     Raises:
         ModelLoadError: the import fails, or a function takes other arguments than it will get.
     """
+    sys.dont_write_bytecode = True  # a model's folder is only read
     if (place := str(code or folder / FOLDER)) not in sys.path:
         sys.path.insert(0, place)
     # A name of its own: several models may each bring an inference.py.

@@ -8,9 +8,9 @@ import numpy as np
 
 from serving import media
 from serving.codecs.text import to_text
-from serving.engines import plain, tensors
+from serving.engines import answers, plain, tensors
 from serving.engines.context import Context
-from serving.engines.function import Function, body
+from serving.engines.function import Function
 from serving.model import Model, Native
 from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
@@ -62,7 +62,7 @@ class Transform:
         accept = _accept(request.headers.get("accept", ""), self._default_accept)
         arguments = (self._loaded, *_body(request), accept)
         answer = self._function(*arguments, context=context)
-        return Prediction(_response(self._function, answer, accept, context))
+        return Prediction(answers.response(self._function.name, answer, accept, context))
 
 
 class Stages:
@@ -151,7 +151,7 @@ class Stages:
         value = outputs if self._predict else self._native.result(outputs)
         accept = _accept(accept, self._default_accept)
         answer = self._output(value, accept, context=context)
-        return _response(self._output, answer, accept, context)
+        return answers.response(self._output.name, answer, accept, context)
 
 
 def _parts(value: Any) -> tuple[Any, Context | None]:
@@ -183,10 +183,3 @@ def _body(request: Request) -> tuple[str | bytes, str]:
 
 def _accept(accept: str, default: str) -> str:
     return default if accept.strip() in ("", "*/*") else accept
-
-
-def _response(function: Function, answer: Any, accept: str, context: Context) -> Response:
-    """What ``output_fn`` or ``transform_fn`` returned, a body or a pair of it and its type."""
-    value, content_type = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
-    response = context.apply(Response(200, body(function.name, value), accept))
-    return response._replace(content_type=str(content_type)) if content_type else response

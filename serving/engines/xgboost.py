@@ -16,13 +16,12 @@ from serving import media
 from serving.codecs import BY_NAME, Sparse, find
 from serving.engines import selection, tensors
 from serving.engines.base import Engine
-from serving.engines.fitting import MAX_DENSE, fit
+from serving.engines.fitting import fit
 from serving.engines.selection import Selection
 from serving.errors import (
     BadRequest,
     DecodeError,
     ModelLoadError,
-    PayloadTooLarge,
     UnsupportedMediaType,
 )
 from serving.model import Model, Native, Tensor
@@ -46,6 +45,7 @@ READS = (
     "application/json",
     "application/jsonlines",
     "application/x-npy",
+    "application/x-npz",
 )
 WRITES = (
     "text/csv",
@@ -108,7 +108,7 @@ def of_boosters(loaded: list["Booster"], settings: Settings) -> Model:
     return boosted.model(loaded[0], settings)
 
 
-ENGINE = Engine("xgboost", "xgboost", files, load)
+ENGINE = Engine("xgboost", "xgboost", "xgboost", files, load)
 
 
 class _Boosted:
@@ -189,14 +189,7 @@ class _Boosted:
         """Absent cells are missing values to a booster, not zeros."""
         if table.columns > self._width:
             raise self._misfit(table.columns)
-        if table.rows * self._width * 4 > MAX_DENSE:
-            raise PayloadTooLarge(
-                f"{table.rows} sparse rows of {self._width} features need more than "
-                f"{MAX_DENSE >> 20} MiB; send fewer rows."
-            )
-        rows = np.full((table.rows, self._width), np.nan, np.float32)
-        rows[np.repeat(np.arange(table.rows), np.diff(table.indptr)), table.indices] = table.values
-        return rows
+        return table.dense(self._width, np.nan, np.float32)
 
     def _misfit(self, found: int | str) -> BadRequest:
         return BadRequest(

@@ -23,6 +23,7 @@ ALL = tuple(codec.media_type for codec in CODECS)
         ("text/x-libsvm", "text/libsvm"),
         ("libsvm", "text/libsvm"),
         ("application/x-npy", "application/x-npy"),
+        ("application/npz", "application/x-npz"),
         ("recordio-protobuf", "application/x-recordio-protobuf"),
     ],
 )

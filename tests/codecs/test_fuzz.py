@@ -1,5 +1,6 @@
 """Mutated bodies: every decoder returns, or raises an error of ours and nothing else."""
 
+import io
 from array import array
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,14 @@ def tensor(values: Any, dtype: Any, keys: list[int], shape: list[int]) -> Tensor
     return Tensor(np.array(values, dtype), array("Q", keys), array("Q", shape))
 
 
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+MATRIX = {"shape": np.array([2, 3]), "data": np.array([1.0, 2.0])}
+
 BODIES = {
     "text/csv": [
         b"1,2.5,-3e2\n4,,nan\n",
@@ -50,6 +59,11 @@ BODIES = {
             np.array(["é", "abc"]),
             np.array(3, ">i2"),
         )
+    ],
+    "application/x-npz": [
+        npz(x=np.arange(6, dtype=np.float32).reshape(2, 3)),
+        npz(format=b"csr", indices=np.array([0, 2]), indptr=np.array([0, 1, 2]), **MATRIX),
+        npz(format=b"coo", row=np.array([0, 1]), col=np.array([1, 1]), **MATRIX),
     ],
     "application/x-recordio-protobuf": [
         frames(*[tensor([1.5, 2], np.float32, [], [2])] * 2),

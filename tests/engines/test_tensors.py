@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.codecs import Sparse
+from serving.codecs.base import MAX_DENSE
 from serving.engines import fitting, tensors
 from serving.errors import (
     DecodeError,
@@ -51,6 +52,12 @@ def npy(array: Any) -> bytes:
     return buffer.getvalue()
 
 
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
 ROWS = [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]
 
 
@@ -75,6 +82,7 @@ ROWS = [[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]
         (npy(np.array(ROWS, np.float32)), "application/x-npy"),
         (npy(np.array(ROWS, np.float64)), "application/x-npy"),
         (npy(np.array(ROWS, np.int16)), "application/x-npy"),
+        (npz(any_name=np.array(ROWS)), "application/x-npz"),
     ],
 )
 def test_every_form_of_a_table_is_the_same_payload(
@@ -307,6 +315,24 @@ def test_absent_cells_of_a_sparse_row_are_zeros() -> None:
     assert payload.data["x"].tolist() == [[0, 7, 0, 0], [5, 0, 0, 0]]
 
 
+def test_a_matrix_keeps_large_integers() -> None:
+    parts = {"format": b"coo", "shape": [2, 2], "row": [1], "col": [0], "data": [2**53 + 1]}
+    payload = decode(npz(**parts), (Tensor("x", "int64", (None, 2)),), "application/x-npz")
+    assert payload.data["x"].tolist() == [[0, 0], [2**53 + 1, 0]]
+
+
+def test_arrays_of_an_npz_body_are_the_inputs_by_their_names() -> None:
+    town = np.array([["Aix"], ["Ulm"]])
+    columns = {"id": np.array([[7], [8]]), "town": town, "age": np.array([[1.5], [2]])}
+    payload = decode(npz(**columns), MIXED, "application/x-npz")
+    assert payload.rows == 2
+    assert payload.data["id"].tolist() == [[7], [8]]
+    assert payload.data["town"].tolist() == [["Aix"], ["Ulm"]]
+    del columns["id"]
+    with pytest.raises(DecodeError, match=r"names age, town; the model takes age: .*; id: int64"):
+        decode(npz(**columns), MIXED, "application/x-npz")
+
+
 def test_a_sparse_row_wider_than_the_model_is_refused() -> None:
     with pytest.raises(DecodeError, match=r"sparse table of 9 columns"):
         decode("0 9:7\n", TABLE, "text/libsvm")
@@ -318,7 +344,7 @@ def test_a_sparse_table_needs_a_declared_width() -> None:
 
 
 def test_a_sparse_table_too_large_as_a_dense_one_is_413() -> None:
-    rows = 1 + fitting.MAX_DENSE // (4 * 1_000_000)
+    rows = 1 + MAX_DENSE // (4 * 1_000_000)
     sparse = Sparse(np.zeros(rows + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, "f4"), 1)
     with pytest.raises(PayloadTooLarge, match=r"send fewer rows"):
         fitting.dense(sparse, (Tensor("x", "float32", (None, 1_000_000)),))

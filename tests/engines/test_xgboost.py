@@ -32,7 +32,7 @@ Rows = NDArray[np.float32]
 Load = Callable[..., Model]
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
-LIBSVM, NPY = "text/libsvm", "application/x-npy"
+LIBSVM, NPY, NPZ = "text/libsvm", "application/x-npy", "application/x-npz"
 RECORDIO = "application/x-recordio-protobuf"
 
 
@@ -125,6 +125,21 @@ def as_npy(rows: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
+def as_npz(rows: Rows) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, rows)
+    return buffer.getvalue()
+
+
+def as_sparse_npz(rows: Rows) -> bytes:
+    """Rows whose missing cells are left out, and whose zeros are not, as SciPy saves them."""
+    row, column = np.nonzero(~np.isnan(rows))
+    place = {"format": np.array(b"coo"), "shape": np.array(rows.shape), "row": row, "col": column}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, data=rows[row, column], **place)
+    return buffer.getvalue()
+
+
 def as_recordio(rows: Rows) -> bytes:
     return b"".join(frame(Tensor(row, array("Q"), array("Q"))) for row in rows)
 
@@ -150,10 +165,12 @@ BODIES: dict[str, tuple[str, Callable[[Rows], bytes | str]]] = {
     "npy": (NPY, as_npy),
     "npy of doubles": (NPY, lambda rows: as_npy(rows.astype(np.float64))),
     "npy in Fortran's order": (NPY, lambda rows: as_npy(np.asfortranarray(rows))),
+    "npz": (NPZ, as_npz),
+    "sparse npz": (NPZ, as_sparse_npz),
     "recordio": (RECORDIO, as_recordio),
     "sparse recordio": (RECORDIO, as_sparse_recordio),
 }
-SPARSE = ["libsvm", "sparse recordio"]
+SPARSE = ["libsvm", "sparse npz", "sparse recordio"]
 KINDS = ["squarederror", "logistic", "softprob", "softmax", "dart", "linear", "stopped"]
 
 
@@ -432,11 +449,11 @@ class TestRefusals:
     def test_a_sparse_table_too_large_to_fill_up_is_413(
         self, model: Model, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("serving.engines.xgboost.MAX_DENSE", 4 * COLUMNS * 2)
+        monkeypatch.setattr("serving.codecs.base.MAX_DENSE", 4 * COLUMNS * 2)
         assert ask(model, "1:1\n2:1", LIBSVM).status == 200
         status, message = refusal(ask(model, "1:1\n2:1\n3:1", LIBSVM))
         assert status == 413
-        assert message.startswith("3 sparse rows of 5 features need more than 0 MiB")
+        assert message.startswith("3 sparse rows of 5 columns need more than 0 MiB")
 
     def test_a_declared_width_allocates_nothing(self, model: Model) -> None:
         status, message = refusal(ask(model, "2147483000:1", LIBSVM))

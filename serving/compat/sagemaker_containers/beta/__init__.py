@@ -1,0 +1,1 @@
+"""Where ``sagemaker_containers`` keeps all that scripts import."""

@@ -1,0 +1,1 @@
+"""What inference scripts use of AWS's XGBoost container."""
