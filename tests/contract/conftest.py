@@ -1,7 +1,8 @@
-"""The models of the contract's cases, and the core that answers them without a host."""
+"""The models of the contract's cases, the core that answers them without a host, and the places."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -11,8 +12,16 @@ import pytest
 from serving.application import Application
 from serving.values import Request
 from tests.conftest import MakeSettings
+from tests.containers import docker
+from tests.contract.places import ContainerPlace, Place, ProcessPlace
+from tests.contract.scripts import MIRROR, script_model
 from tests.models import SCRIPT, classes, doubling, stump
 from tests.support import PATIENCE, Answer, Recorder
+
+Files = dict[str, str | bytes]
+"""What is in a model directory, by paths in it."""
+
+MakeModel = Callable[[Files], Path]
 
 
 class Ask(Protocol):
@@ -35,6 +44,28 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (folders["script"] / "code" / "inference.py").write_text(SCRIPT)
     (folders["broken"] / "xgboost-model").write_bytes(stump().save_raw("ubj")[:-100])
     return folders
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
+    """Makes a model directory; of equal files, the same one."""
+
+    @cache
+    def make(*files: tuple[str, str | bytes]) -> Path:
+        folder = tmp_path_factory.mktemp("model")
+        for name, content in files:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder
+
+    return lambda files: make(*files.items())
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that tells what it was given; see scripts.py."""
+    return script_model(tmp_path_factory.mktemp("mirror") / "model", MIRROR)
 
 
 class Core:
@@ -82,3 +113,19 @@ def core(models: dict[str, Path], make_settings: MakeSettings) -> Iterator[Ask]:
     core = Core(models, make_settings)
     yield core
     core.close()
+
+
+@pytest.fixture(
+    scope="session", params=["process", pytest.param("container", marks=pytest.mark.container)]
+)
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """Runs servers, here and in containers."""
+    place: Place
+    if request.param == "process":
+        place = ProcessPlace(lambda: tmp_path_factory.mktemp("server"))
+    else:
+        place = ContainerPlace(docker.chosen(), docker.image())
+    yield place
+    place.close()

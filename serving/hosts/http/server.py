@@ -20,6 +20,10 @@ from serving.settings import Settings
 SPARE_SLOTS = 8
 """Slots beyond two for each worker: at SIGHUP all successors start while their workers drain."""
 
+SILENT_SECONDS = 30
+"""Least time without a sign of life after which a worker is killed. Signs come every second, but a
+busy machine or the import of a large library delays them."""
+
 GRACE_SECONDS = 2.0
 """What the arbiter gives workers beyond their own limit for draining."""
 
@@ -56,7 +60,7 @@ class Server(BaseApplication):
             "workers": settings.workers,
             "worker_class": f"{HttpWorker.__module__}.{HttpWorker.__qualname__}",
             # A worker that shows no sign of life: a script holds the interpreter's lock.
-            "timeout": math.ceil(settings.request_timeout),
+            "timeout": max(SILENT_SECONDS, math.ceil(settings.request_timeout)),
             "graceful_timeout": int(settings.drain_timeout + GRACE_SECONDS),
             "backlog": 2048,
             "proc_name": "serving",

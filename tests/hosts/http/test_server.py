@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import xgboost
 
+from serving.hosts.http import server as host
+from tests.conftest import MakeSettings
 from tests.hosts.http.support import PING, Client
 from tests.support import PATIENCE, cli, environment
 
@@ -249,3 +251,11 @@ def test_connections_spread_evenly_over_the_workers(
         counts = Counter(server.worker_of(client) for client in clients)
         assert len(counts) == 2
         assert all(16 <= count <= 24 for count in counts.values()), counts
+
+
+@pytest.mark.parametrize(("seconds", "silence"), [(0.5, 30), (60.5, 61)])
+def test_a_silent_worker_is_killed_no_sooner_than_its_request_would_be_answered_504(
+    make_settings: MakeSettings, tmp_path: Path, seconds: float, silence: int
+) -> None:
+    server = host.Server(make_settings(request_timeout=seconds), tmp_path)
+    assert server.cfg.timeout == silence
