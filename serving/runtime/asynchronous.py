@@ -23,7 +23,6 @@ from serving.runtime.faults import (
     Fault,
     InternalFailure,
     ModelError,
-    ModelNotReadyException,
     ServiceUnavailable,
     ValidationError,
 )
@@ -55,6 +54,7 @@ class Asynchronous:
         self._handle = handle
         self._loop = loop
         self._most_bytes = settings.max_body
+        self._most_seconds = settings.request_timeout
         self._spool = Spool(spool_folder(settings), settings.async_concurrency)
         self._lane = Lane("async-spool", loop)
         self._wake = asyncio.Event()
@@ -174,14 +174,16 @@ class Asynchronous:
 
     async def _ask(self, job: Job, body: bytes) -> bytes:
         """The model's answer. Raises Fault. A model that is busy or loading is asked again."""
+        # A prediction that takes longer than this server allows would cost it a worker.
+        timeout = min(job.timeout, self._most_seconds)
         while time.time() < job.expires:
-            deadline = time.monotonic() + job.timeout
+            deadline = time.monotonic() + timeout
             request = Request("POST", "/invocations", job.headers, body, deadline=deadline)
             answer, content = await ask(self._handle, request)
             if succeeded(answer):
                 return content
             fault = faults.of_answer(answer, content)
-            if not isinstance(fault, ServiceUnavailable | ModelNotReadyException):
+            if not faults.passes(fault):
                 raise fault
             await asyncio.sleep(RETRY_SECONDS)
         raise ModelError(

@@ -118,6 +118,11 @@ def of_answer(answer: Response, body: bytes) -> Fault:
     return error
 
 
+def passes(fault: Fault) -> bool:
+    """Whether the same request may be answered well in a while."""
+    return isinstance(fault, ServiceUnavailable | ModelNotReadyException)
+
+
 def response(fault: Fault, headers: Headers = ()) -> Response:
     """The response that a client's library makes an exception of."""
     content = orjson.dumps(fault.members())

@@ -2,12 +2,11 @@
 
 import asyncio
 import random
-import uuid
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from serving import problems
+from serving import identity, problems
 from serving.call import Handler, Reply
 from serving.lane import Lane
 from serving.runtime import asynchronous, endpoints, faults, jobs, members
@@ -25,10 +24,14 @@ from serving.runtime.routing import Router
 from serving.runtime.shadow import Event, Recorder, Tools
 from serving.runtime.spool import Job
 from serving.settings import Settings
-from serving.values import Request, Response
+from serving.values import Headers, Request, Response
 
 PREFIX = "/endpoints/"
 INVOCATIONS = "/invocations"
+PROXY_NAMES = (REQUEST_ID, "x-request-id")
+
+MOST_NAMES = 1024
+"""Endpoints that no file names and that are remembered; a client can make up any number."""
 
 Operation = Callable[[Router, Request, Reply, str], None]
 """Answers a request to an endpoint, which is called by its id. Raises Fault."""
@@ -58,6 +61,7 @@ class Endpoints:
             self._routers[name] = self._router(endpoint)
             if endpoint.shadow is not None:
                 self._recorders[name] = Recorder(name, endpoint.shadow, tools)
+        self._router_of = lru_cache(MOST_NAMES)(self._unlisted)
         self._asynchronous: Asynchronous | None = None
         if settings.async_output:
             self._asynchronous = Asynchronous(handle, loop, settings)
@@ -72,7 +76,7 @@ class Endpoints:
         if not request.path.startswith(PREFIX):
             self._core(request, reply)
             return
-        request_id = str(uuid.uuid4())
+        request_id = _name(request.headers)
         error = problems.catch(self._dispatch, request, reply, request_id)
         if error is not None:
             reply.send(_refusal(error, request_id))
@@ -98,12 +102,11 @@ class Endpoints:
                 f"There is no {request.method} {request.path!r}; there is POST {PREFIX}<name>/ "
                 f"with {', '.join(self._operations)}."
             )
-        operate(self._find(name), request, reply, request_id)
+        router = self._routers.get(name) or self._router_of(name)
+        operate(router, request, reply, request_id)
 
-    def _find(self, name: str) -> Router:
-        router = self._routers.get(name)
-        if router is not None:
-            return router
+    def _unlisted(self, name: str) -> Router:
+        """What routes for an endpoint that no file names. Raises ValidationError."""
         members.check("EndpointName", name)
         if self._routers:
             raise ValidationError(
@@ -161,6 +164,12 @@ def check(settings: Settings) -> None:
     """
     endpoints.of(settings)
     asynchronous.check(settings)
+
+
+def _name(headers: Headers) -> str:
+    """What the request is called: as it came from a proxy or the access log, or else anew."""
+    given = {name: headers[name] for name in PROXY_NAMES if name in headers}
+    return identity.of(given)
 
 
 async def _promise(queue: Asynchronous, job: Job, reply: Reply) -> None:

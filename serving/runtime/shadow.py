@@ -22,9 +22,10 @@ import orjson
 from serving import sessions
 from serving.call import Handler
 from serving.lane import Lane
-from serving.runtime.answers import Start
+from serving.runtime.answers import Start, succeeded
 from serving.runtime.asking import ask
 from serving.runtime.endpoints import Shadow
+from serving.runtime.faults import of_answer, passes
 from serving.runtime.routing import TARGET_MODEL, choosing
 from serving.values import Request, Response
 
@@ -34,6 +35,7 @@ MOST_AT_ONCE = 16
 """Requests that a shadow variant works on, or that wait to be recorded; further ones it skips."""
 
 BUSY = 503
+"""The status of a production variant's answer, where the server has enough to do without this."""
 
 ENCODINGS = {"text/csv": "CSV", "application/json": "JSON"}
 """How a body is recorded, by media type; all else, and what is no text, in base64."""
@@ -90,7 +92,7 @@ class Recorder:
         deadline = began + self._tools.timeout
         asked = request._replace(headers=headers, deadline=deadline)
         answer, body = await ask(self._tools.handle, asked)
-        if answer.status == BUSY:
+        if not succeeded(answer) and passes(of_answer(answer, body)):
             self._at_once -= 1
             return
         seconds = round(time.monotonic() - began, 6)

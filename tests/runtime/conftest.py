@@ -9,18 +9,18 @@ import pytest
 
 from serving.runtime import asynchronous
 from tests.conftest import MakeSettings
-from tests.runtime.support import Front
+from tests.runtime.support import ANSWER, Answering, Front
 
 MakeFront = Callable[..., Front]
 
 
 @pytest.fixture
 def make_front(make_settings: MakeSettings) -> Iterator[MakeFront]:
-    """Makes the API with the settings given."""
+    """Makes the API with the settings, and the core with the answer, that are given."""
     with ExitStack() as stack:
 
-        def make(**settings: Any) -> Front:
-            front = Front(make_settings(**settings))
+        def make(answer: Answering = lambda _: ANSWER, **settings: Any) -> Front:
+            front = Front(make_settings(**settings), answer)
             stack.callback(front.close)
             return front
 

@@ -6,7 +6,7 @@ The API stands in front of that core, behind the HTTP host, as in a server.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -17,9 +17,6 @@ from serving.runtime import Endpoints
 from serving.settings import Settings
 from serving.values import Request, Response
 from tests.hosts.http.support import Host
-
-if TYPE_CHECKING:
-    from serving.application import Application
 
 LIMITS = Limits(
     max_head=65536, max_body=1 << 22, request_timeout=60.0, receive_timeout=30.0, idle_timeout=75.0
@@ -34,16 +31,15 @@ CREDENTIALS = {
 }
 """Whatever they are: these tests are about what is asked, not about who asks."""
 
+Answering = Callable[[Request], Response | None]
+
 
 class Core:
     """Answers each request as a test wants it, and remembers them."""
 
-    draining = False
-    paths = ("/invocations",)
-
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self.answer: Callable[[Request], Response | None] = lambda _: ANSWER
+        self.answer: Answering = lambda _: ANSWER
         """What a request is answered; None: it is held."""
         self.held: list[Reply] = []
 
@@ -66,16 +62,15 @@ class Core:
 class Front:
     """The API in front of a core, on a loop in a thread, at an address."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, answer: Answering = lambda _: ANSWER) -> None:
         self.host = Host(LIMITS)
         self.core = Core()
+        self.core.answer = answer
         self.endpoints = self.host.call(
             lambda: Endpoints(self.core.handle, self.host.loop, settings)
         )
         self._clients: list[Any] = []
-        served = Core()
-        served.handle = self.endpoints.handle  # type: ignore[method-assign]
-        self.host.shared.application = cast("Application", served)
+        self.host.shared.handle = self.endpoints.handle
 
     @property
     def url(self) -> str:

@@ -25,6 +25,7 @@ from serving.values import Request, Response
 from tests.conftest import MakeSettings
 from tests.runtime.conftest import MakeFront
 from tests.runtime.support import ANSWER, Front, streamed
+from tests.support import PATIENCE
 
 
 def invoke(front: Front, **given: Any) -> dict[str, Any]:
@@ -159,20 +160,29 @@ def test_an_input_that_cannot_be_read_is_an_error(make_front: MakeFront, store: 
 
 
 def test_the_model_may_take_as_long_as_the_client_says(make_front: MakeFront, store: Path) -> None:
-    front = make_front(async_output=str(store))
+    front = make_front(async_output=str(store), request_timeout=1000.0)
     before = time.monotonic()
     invoke(front, InvocationTimeoutSeconds=30)
     outcome(front, store / "one.out")
-    assert 30 < front.core.request.deadline - before < 30 + 20
+    assert 30 < front.core.request.deadline - before < 30 + PATIENCE
     invoke(front, InferenceId="two")
     outcome(front, store / "two.out")
-    assert 900 < front.core.requests[1].deadline - before < 900 + 40
+    assert 900 < front.core.requests[1].deadline - before < 900 + 2 * PATIENCE
+
+
+def test_the_model_may_not_take_longer_than_the_server_allows(
+    make_front: MakeFront, store: Path
+) -> None:
+    front = make_front(async_output=str(store), request_timeout=100.0)
+    before = time.monotonic()
+    invoke(front, InvocationTimeoutSeconds=900)
+    outcome(front, store / "one.out")
+    assert 100 < front.core.request.deadline - before < 100 + PATIENCE
 
 
 def test_a_stream_that_takes_longer_is_an_error(make_front: MakeFront, store: Path) -> None:
     Spool(store / ".spool", 1).add(job(store, timeout=0))
-    front = make_front(async_output=str(store))
-    front.core.answer = lambda _: Response(200, endless())
+    front = make_front(lambda _: Response(200, endless()), async_output=str(store))
     told = json.loads(outcome(front, store / "one-error.out"))
     assert (told["Code"], told["OriginalStatusCode"]) == ("ModelError", 0)
 

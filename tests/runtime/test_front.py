@@ -27,9 +27,8 @@ folder = "shadow"
 """
 
 
-def post(path: str, body: bytes = b"1", **headers: str) -> Request:
-    fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request("POST", path, fields, body)
+def post(path: str) -> Request:
+    return Request("POST", path, {}, b"1")
 
 
 def answered(settings: Any, core: Core, request: Request) -> Response:
@@ -102,6 +101,23 @@ def test_the_clients_time_limit_is_the_cores(make_settings: MakeSettings) -> Non
     request = post("/endpoints/any/invocations")._replace(deadline=7.0, query="a=b")
     answered(make_settings(), core, request)
     assert (core.request.deadline, core.request.query) == (7.0, "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"x-request-id": "proxy-1"}, "proxy-1"),
+        ({"x-amzn-requestid": "first", "x-request-id": "second"}, "first"),
+    ],
+)
+def test_a_request_keeps_the_name_that_it_comes_with(
+    make_settings: MakeSettings, headers: dict[str, str], name: str
+) -> None:
+    core = Core()
+    request = post("/endpoints/any/invocations")._replace(headers=headers)
+    answer = answered(make_settings(), core, request)
+    assert dict(answer.headers)["x-amzn-requestid"] == name
+    assert core.request.headers["x-amzn-requestid"] == name
 
 
 def test_a_client_that_has_left_is_seen_by_the_core(run: Run, make_settings: MakeSettings) -> None:

@@ -113,9 +113,10 @@ def test_what_is_no_text_is_recorded_in_base64(
     [
         (streamed(b"one", b"two"), 200, b"onetwo"),
         (lambda _: Response(418, b"teapot"), 418, b"teapot"),
+        (lambda _: Response(503, b"the script's own"), 503, b"the script's own"),
         (streamed(b"one", PredictionError("It broke.")), 500, b"It broke."),
     ],
-    ids=["stream", "error", "broken stream"],
+    ids=["stream", "error", "busy script", "broken stream"],
 )
 def test_whatever_it_answers_is_recorded(
     run: Run, tmp_path: Path, answer: Callable[[Request], Response], status: int, data: bytes
