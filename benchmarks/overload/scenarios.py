@@ -9,7 +9,7 @@ import xgboost as xgb
 
 FEATURES = 30
 TREES = 800
-ASKED_ROWS = 48
+ASKED_ROWS = 96
 TRAINING_ROWS = 1000
 SEED = 2
 
@@ -33,7 +33,7 @@ def model_fn(model_dir):
     return None
 
 def predict_fn(data, model):
-    time.sleep(0.004 + 0.0002 * len(data))
+    time.sleep(0.010 + 0.0005 * len(data))
     return data
 """
 
@@ -86,7 +86,7 @@ def _rows(count: int) -> bytes:
 SCENARIOS = (
     Scenario("script", "a script, 5 ms a request", _script(SLOW), b"1,2,3"),
     Scenario(
-        "stacking", "a script that stacks, 4 ms and 0.2 ms a row", _script(STACKING), b"1,2,3"
+        "stacking", "a script that stacks, 10 ms and 0.5 ms a row", _script(STACKING), b"1,2,3"
     ),
     Scenario(
         "xgboost",

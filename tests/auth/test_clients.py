@@ -50,7 +50,7 @@ def host(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Host]:
         ),
     }
     guard = Guard(host.app.handle, lambda: KEYS, clock)
-    monkeypatch.setattr(host.app, "handle", guard.handle)
+    monkeypatch.setattr(host.shared, "handle", guard.handle)
     yield host
     host.close()
 
