@@ -48,7 +48,7 @@ command_test() {
         exec .venv/bin/pytest "$@"
     fi
     command_lint
-    .venv/bin/pytest -m 'not container'
+    .venv/bin/pytest --numprocesses auto --dist loadfile -m 'not container'
     if [ "${CI:-}" = true ]; then start_engine; fi
     if find_engine; then
         command_cpu
