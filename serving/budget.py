@@ -1,4 +1,4 @@
-"""How much memory models may take, and how much they do."""
+"""How much memory of one kind models may take, and how much they do."""
 
 from pathlib import Path
 
@@ -12,11 +12,12 @@ WEIGHT = 0.2
 class Budget:
     """Bytes for models: a limit, and what is taken of it."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, guess: float = FIRST_GUESS) -> None:
+        """Make one of ``limit`` bytes; at first, ``guess`` are expected for each on disk."""
         self.limit = limit
         self.used = 0
         """Of models that are loaded as measured, of those that are loading as expected."""
-        self._ratio = FIRST_GUESS
+        self._ratio = guess
         self._measured: dict[Path, int] = {}
 
     @property
@@ -29,7 +30,7 @@ class Budget:
 
         What it took the last time, or as much for each byte as others did.
         """
-        return self._measured.get(folder) or int(size * self._ratio)
+        return self._measured.get(folder, int(size * self._ratio))
 
     def learn(self, folder: Path, size: int, measured: int) -> None:
         """A model took so many bytes."""

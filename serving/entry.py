@@ -49,6 +49,10 @@ class Entry:
         """Once it is loaded."""
         self.bytes = 0
         """Of memory, once it is loaded."""
+        self.gpu_bytes = 0
+        """Of the GPU's memory, as measured when it was loaded."""
+        self.on_gpu = False
+        """Whether it runs on a GPU, once it is loaded."""
         self.since = time.time()
         """When its state last changed, in seconds since 1970."""
         self.state = State.LOADING

@@ -25,7 +25,8 @@
     │   ├── FailedDependency          424  what the request needs beside the model fails
     │   └── HeaderFieldsTooLarge      431
     ├── PredictionError               500  the model or its script failed
-    │   └── DeviceLost            500  and no other prediction of this process can succeed
+    │   ├── DeviceLost            500  and no other prediction of this process can succeed
+    │   └── OutOfMemory           507  it needed more memory than there is
     ├── NotImplementedByServer        501
     ├── ServiceUnavailable            503
     │   ├── ModelNotReady             503  loading, or failed to load
@@ -178,6 +179,12 @@ class PredictionError(ServingError):
 
 class DeviceLost(PredictionError):
     """The device's state is corrupt: no prediction of this process can succeed any more."""
+
+
+class OutOfMemory(PredictionError):
+    """The prediction needed more memory than there is, of the GPU or of the machine."""
+
+    status = 507
 
 
 class NotImplementedByServer(ServingError):

@@ -13,7 +13,8 @@ from serving import loading
 from serving.batching import Batcher
 from serving.engines import script
 from serving.entry import Answering, Entry, State
-from serving.errors import ConfigurationError, DeviceLost, ModelLoadError
+from serving.errors import ConfigurationError, DeviceLost, InsufficientStorage, ModelLoadError
+from serving.gpu import Gpu
 from serving.loading import Loaded
 from serving.problems import catch
 from serving.service import Service, Tools
@@ -29,6 +30,13 @@ class OwnProcess(Answering, Protocol):
     @property
     def engine(self) -> str:
         """Of the model, once it is loaded."""
+
+    @property
+    def starved(self) -> bool:
+        """Whether it could not be loaded for want of memory."""
+
+    def on_gpu(self) -> bool:
+        """Whether it uses a GPU now."""
 
 
 class Fork(Protocol):
@@ -51,15 +59,18 @@ class Fork(Protocol):
 class Loader:
     """Loads models. Its methods are called on the event loop."""
 
-    def __init__(self, tools: Tools, fork: Fork | None = None) -> None:
+    def __init__(self, tools: Tools, fork: Fork | None = None, gpu: Gpu | None = None) -> None:
         """Make it; where there is ``fork``, a model with a script gets a process of its own."""
+        self.gpu = gpu or Gpu()
+        """Of which it measures what models take."""
         self._tools = tools
         self._fork = fork
 
     def load(self, name: str, folder: Path, changed: Changed) -> Entry:
         """Begin to load a model directory in a thread; ``changed`` hears of the outcome.
 
-        It is called once more if the model breaks: a prediction hangs, or loses the device.
+        It is called once more if the model breaks: a prediction hangs, or loses the device. A model
+        for which there is no memory has failed with InsufficientStorage.
         """
         entry = Entry(name, folder)
         if self._fork is not None and self._has_script(folder):
@@ -75,12 +86,17 @@ class Loader:
 
     def _load_apart(self, entry: Entry, fork: Fork, changed: Changed) -> None:
         started = time.monotonic()
+        part = self.gpu.begin()
 
         def settled(reason: str) -> None:
+            part.on_gpu = not reason and process.on_gpu()
+            self.gpu.end(part)
             if reason:
-                entry.failed(reason, ModelLoadError(reason))
+                starved = process.starved
+                entry.failed(reason, _starved(entry, reason) if starved else ModelLoadError(reason))
             else:
                 entry.engine, entry.bytes = process.engine, process.memory()
+                entry.gpu_bytes, entry.on_gpu = part.bytes, part.bytes > 0
                 entry.ready(process)
                 self._tools.metrics.load_seconds = time.monotonic() - started
             changed(entry)
@@ -98,7 +114,7 @@ class Loader:
         timer = loop.call_later(settings.startup_timeout, self._late, entry, changed)
 
         def work() -> None:
-            outcome = catch(loading.load, folder, settings)
+            outcome = catch(loading.load, folder, settings, self.gpu)
             with suppress(RuntimeError):  # the loop is closed: nobody waits for the model
                 loop.call_soon_threadsafe(settle, outcome)
 
@@ -113,7 +129,9 @@ class Loader:
     ) -> None:
         if isinstance(outcome, BaseException):
             reason = loading.reason(outcome)
-            entry.failed(f"The model failed to load: {reason}", outcome)
+            told = f"The model failed to load: {reason}"
+            starved = loading.starved(outcome)
+            entry.failed(told, _starved(entry, told) if starved else outcome)
             own = isinstance(outcome, ConfigurationError) and outcome.__cause__ is None
             log.error(
                 "model %s failed to load after %.2f s: %s",
@@ -124,6 +142,8 @@ class Loader:
             )
         else:
             entry.engine, entry.bytes = outcome.model.engine, outcome.bytes
+            entry.gpu_bytes = outcome.gpu_bytes
+            entry.on_gpu = loading.runs_on_gpu(outcome.model)
             entry.ready(self._service(entry, outcome, changed))
             self._tools.metrics.load_seconds = seconds
             log.info("model %s (%s) ready after %.2f s", entry.name, entry.engine, seconds)
@@ -165,3 +185,8 @@ class Loader:
             entry.broken(str(error))
             log.error("model %s cannot answer any more: %s", entry.name, entry.reason)
             changed(entry)
+
+
+def _starved(entry: Entry, reason: str) -> InsufficientStorage:
+    """What a load failed with for want of memory. The error itself would hold what it had got."""
+    return InsufficientStorage(f"There is no memory for model {entry.name}. {reason}")

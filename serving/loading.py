@@ -1,6 +1,7 @@
 """From a model directory to a model that has answered, in a thread."""
 
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 from serving import engines, footprint, warmup
 from serving.batching import Cost
-from serving.errors import ConfigurationError, DeviceLost
+from serving.engines import cuda
+from serving.errors import ConfigurationError, DeviceLost, InsufficientStorage, OutOfMemory
+from serving.gpu import Gpu
 from serving.model import Model
 from serving.settings import Settings
 
@@ -25,9 +28,11 @@ class Loaded(NamedTuple):
     cost: Cost
     bytes: int
     """Of memory."""
+    gpu_bytes: int = 0
+    """Of the GPU's memory."""
 
 
-def load(folder: Path, settings: Settings) -> Loaded:
+def load(folder: Path, settings: Settings, gpu: Gpu) -> Loaded:
     """Load a model and let it answer its sample.
 
     One load runs at a time: what it takes in memory could not be told from what others take.
@@ -37,16 +42,38 @@ def load(folder: Path, settings: Settings) -> Loaded:
     """
     with _one_at_a_time:
         engines.prepare(folder, settings)  # the library is not the model's
-        before = footprint.in_use()
-        model = engines.load(folder, settings)
-        cost = warmup.measure(model)
-        return Loaded(model, cost, max(0, footprint.in_use() - before))
+        footprint.empty_caches()
+        before, part = footprint.meter.read(), gpu.begin()
+        try:
+            model = engines.load(folder, settings)
+            cost = warmup.measure(model)
+            part.on_gpu = runs_on_gpu(model)
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # they hold what was loaded so far
+            raise
+        finally:
+            gpu.end(part)
+        return Loaded(model, cost, max(0, footprint.meter.read() - before), part.bytes)
+
+
+def runs_on_gpu(model: Model) -> bool:
+    """Whether a model says that it does; a script's own may without saying so."""
+    return model.devices != ("cpu",)
 
 
 def reason(error: BaseException) -> str:
     """Why a load failed, in words."""
     known = isinstance(error, ConfigurationError)
     return str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def starved(error: BaseException | None) -> bool:
+    """Whether a load failed for want of memory, of the GPU or of the machine."""
+    while error is not None:
+        if isinstance(error, OutOfMemory | InsufficientStorage) or cuda.kind(error) is OutOfMemory:
+            return True
+        error = error.__cause__
+    return False
 
 
 def watched(model: Model, lost: Callable[[DeviceLost], object]) -> Model:
@@ -65,7 +92,7 @@ def watched(model: Model, lost: Callable[[DeviceLost], object]) -> Model:
 
         return watched_step
 
-    if not model.foreign and model.devices == ("cpu",):
+    if not model.foreign and not runs_on_gpu(model):
         return model
     return replace(
         model,

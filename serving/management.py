@@ -53,7 +53,7 @@ class Management:
         name, url = _wanted(request)
 
         def settled(error: BaseException | None) -> None:
-            if error is None:
+            if error is None and not self._registry.find(name).leaves:
                 self._registered[name] = url
                 self._keep(self._registered)
             _send(reply, {"status": "Workers scaled"}, error)
@@ -74,7 +74,7 @@ class Management:
         models = [_named(self._registry.find(name)) for name in page[:limit]]
         answer: dict[str, Any] = {"models": models}
         if len(page) > limit:
-            answer["nextPageToken"] = page[limit - 1]
+            answer["nextPageToken"] = _token(page[limit - 1])
         _send(reply, answer, None)
 
     def _describe(self, name: str, _request: Request, reply: Reply) -> None:
@@ -86,7 +86,7 @@ class Management:
             "id": "1",
             "startTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", since),
             "status": state.name,
-            "gpu": False,
+            "gpu": entry is not None and entry.on_gpu,
             "memoryUsage": place.bytes,
         }
         facts = {
@@ -132,4 +132,19 @@ def _page(request: Request) -> tuple[int, str]:
     limit = query.get("limit", str(MOST_LISTED))
     if not limit.isdecimal() or int(limit) == 0:
         raise BadRequest(f"limit is {limit!r}, which is not a whole number from 1 up.")
-    return min(int(limit), MOST_LISTED), query.get("next_page_token", "")
+    return min(int(limit), MOST_LISTED), _name(query.get("next_page_token", ""))
+
+
+def _token(name: str) -> str:
+    """A name in letters that need no escaping in a URL, which not every client does."""
+    return name.encode().hex()
+
+
+def _name(token: str) -> str:
+    """The name in a token. Raises BadRequest."""
+    try:
+        return bytes.fromhex(token).decode()
+    except ValueError:
+        raise BadRequest(
+            f"next_page_token is {token[:100]!r}, which is none that this server has given."
+        ) from None

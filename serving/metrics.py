@@ -69,6 +69,8 @@ class Metrics:
         """Models that are loaded."""
         self.model_bytes = 0
         """Memory that they take, as measured when each was loaded."""
+        self.model_gpu_bytes = 0
+        """Memory of the GPU that they take, likewise."""
         self.load_seconds = 0.0
         """How long the model took to load, the warm-up included."""
         self.elsewhere: Callable[[], Snapshot] | None = None
@@ -98,6 +100,7 @@ class Metrics:
             "models": dict(self.models),
             "loaded": self.loaded,
             "model_bytes": self.model_bytes,
+            "model_gpu_bytes": self.model_gpu_bytes,
             "load_seconds": self.load_seconds,
             "memory": memory,
         }
@@ -183,6 +186,7 @@ def _families(running: list[Snapshot], every: list[Snapshot]) -> list[Metric]:
             ("serving_model_load_seconds", "Time the model took to load.", "load_seconds", _most),
             ("serving_models_loaded", "Models that are loaded.", "loaded", sum),
             ("serving_model_bytes", "Memory that models take.", "model_bytes", sum),
+            ("serving_model_gpu_bytes", "GPU memory that models take.", "model_gpu_bytes", sum),
             ("serving_memory_bytes", "Resident memory of the workers.", "memory", sum),
         )
     ]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 
 from serving import archives, machine
@@ -24,6 +25,9 @@ TARGET = "x-amzn-sagemaker-target-model"
 SHARE = 0.8
 """Of the container's memory that models may take, where nobody says how much: requests need some
 too."""
+
+GPU_SHARE = 0.9
+"""Of the GPU's memory, likewise."""
 
 MOST_PATHS = 4096
 """Models' paths whose routes are remembered; a client can make up any number."""
@@ -49,16 +53,21 @@ class MultiModel:
         """
         settings = tools.settings
         budget = Budget(settings.model_memory or _all_there_is())
-        self._registry = Registry(tools, loader, partial(_fetch, settings), budget, broken)
+        gpu = Budget(settings.gpu_memory or int(loader.gpu.total * GPU_SHARE), guess=0.0)
+        fetch = partial(_fetch, settings)
+        self._registry = Registry(tools, loader, fetch, budget, broken, gpu)
         self._repository = Repository(settings.repository) if settings.repository else None
         self._management = Management(self._registry, keep)
-        self._pinned = [name.strip() for name in settings.pinned.split(",") if name.strip()]
+        named = (name.strip() for name in settings.pinned.split(","))
+        self._pinned = dict.fromkeys(name for name in named if name)
         self._reasons: dict[str, str] = {}  # why pinned models cannot answer
         self.routes: dict[str, dict[str, Handler]] = {PATH: self._management.routes}
         """What answers at its fixed paths but /invocations, by path and method."""
         self.routes_of = lru_cache(MOST_PATHS)(self._routes_of)
         """What answers at the path of a model, by method; empty if it is none."""
         log.info("models may take %d MiB of memory together", budget.limit >> 20)
+        if loader.gpu.total:
+            log.info("models may take %d MiB of the GPU's memory together", gpu.limit >> 20)
 
     def load(self, registered: Mapping[str, str], ready: Callable[[], None]) -> None:
         """Begin to load pinned models, and those that an earlier process had registered.
@@ -68,7 +77,8 @@ class MultiModel:
         Raises:
             SettingError: a pinned model is not there.
         """
-        self._management.restore(registered)
+        others = {name: url for name, url in registered.items() if name not in self._pinned}
+        self._management.restore(others)
         self._reasons = {name: f"The model {name} is loading." for name in self._pinned}
         for name in self._pinned:
             self._open(name, partial(self._settled, name, ready), stays=True)
@@ -77,7 +87,7 @@ class MultiModel:
 
     def invoke(self, request: Request, reply: Reply) -> None:
         """Ask the model that the client names. Raises ServingError, or what the model raises."""
-        name = request.headers.get(TARGET, "")
+        name = _target(request)
         if name not in self._registry:
             if not name:
                 raise BadRequest(
@@ -90,7 +100,7 @@ class MultiModel:
     def named(self, request: Request) -> str | None:
         """The name of the model that a request asks, if it asks one."""
         name = request.path.removeprefix(f"{PATH}/").removesuffix("/invoke")
-        return request.headers.get(TARGET) if name == request.path else name
+        return _target(request) or None if name == request.path else name
 
     def check(self) -> None:
         """Return if what is pinned can answer. Raises ModelNotReady with the reason if not."""
@@ -128,9 +138,20 @@ class MultiModel:
         prefix, _, name = path.partition(f"{PATH}/")
         if prefix or not name:
             return {}
+        routes = self._management.routes_of(name)
         if name.endswith("/invoke") and name != "/invoke":
-            return {"POST": partial(self._registry.ask, name.removesuffix("/invoke"))}
-        return self._management.routes_of(name)
+            invoke = partial(self._registry.ask, name.removesuffix("/invoke"))
+            return {"POST": invoke, **routes}  # a model's name may end so, too
+        return routes
+
+
+def _target(request: Request) -> str:
+    """The name of the model that a client has put into the header, or an empty text."""
+    name = request.headers.get(TARGET, "")
+    if not name.isascii():  # some clients send UTF-8, others Latin-1, as which it was read
+        with suppress(UnicodeError):
+            return name.encode("latin-1").decode()
+    return name
 
 
 def _all_there_is() -> int:

@@ -29,6 +29,8 @@ class Place:
         """It is never evicted."""
         self.follows = follows
         """It is loaded anew when what lies at its address has changed."""
+        self.leaves = False
+        """It is unloaded as soon as it is loaded."""
         self.replaces = replaces
         """An older version, which answers until this one can."""
         self.folder = Path()
@@ -39,6 +41,10 @@ class Place:
         """Of the directory, in bytes."""
         self.bytes = 0
         """Of memory: measured, or expected while it loads."""
+        self.gpu_bytes = 0
+        """Of the GPU's memory, likewise."""
+        self.displaces = False
+        """Others have left the GPU for it."""
         self.entry: Entry | None = None
         """None: it is not loaded yet."""
         self.checked = time.monotonic()

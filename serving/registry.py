@@ -61,17 +61,28 @@ class Registry:
         fetch: Fetch,
         budget: Budget,
         broken: Callable[[Entry], None] = _nothing,
+        gpu: Budget | None = None,
     ) -> None:
-        """Make it empty; ``broken`` hears of a model whose process has to be replaced."""
+        """Make it empty.
+
+        Args:
+            tools: What all models share.
+            loader: Loads them.
+            fetch: Makes their directories.
+            budget: Of memory.
+            broken: Hears of a model whose process has to be replaced.
+            gpu: Budget of the GPU's memory, where there is a GPU that the loader measures.
+        """
         self._tools = tools
         self._loader = loader
         self._fetch = fetch
         self._broken = broken
-        self._room = Room(tools, budget)
+        self._room = Room(tools, budget, gpu or Budget(0, guess=0.0))
         self._places = self._room.places
         self._pending: deque[Place] = deque()
         self._opening: set[Place] = set()
         self._blocked: deque[Place] = deque()  # there is no room for them yet
+        self._hopeless: set[Path] = set()  # others have left the GPU for them in vain
         self._most_opening = 2 * cpu_count()
 
     def __contains__(self, name: str) -> bool:
@@ -128,13 +139,17 @@ class Registry:
         """Take a model out; ``done`` is called when it has ended, and its memory is given back.
 
         Raises:
-            ModelNotFound: there is none of that name.
+            ModelNotFound: there is none of that name, or it is being unloaded.
         """
         place = self.find(name)
+        if place.leaves:
+            raise ModelNotFound(f"Model not found: {name}")
+        place.leaves = True
+        leave = partial(self._room.leave, place, partial(self._room.give_back, done))
         if place.entry is None:  # it loads: it ends when that has
-            place.settled.append(lambda error: done() if error else self.unload(name, done))
+            place.settled.append(lambda error: done() if error else leave())
         else:
-            self._room.leave(place, lambda: self._room.give_back(done))
+            leave()
 
     def close(self) -> None:
         """Let go of all models at once."""
@@ -180,25 +195,42 @@ class Registry:
             self._make_room_after(leaving, place)
         elif not room.exceeded:
             self._load(place)
-        elif any(other.bytes for other in self._opening - {place}):
-            room.release(place)
-            self._blocked.append(place)  # those may turn out smaller, or leave then
-        elif room.fits(place, place.size):
+        elif self._others_load(place):
+            self._block(place)
+        elif room.fits(place, place.size, 0):
             self._load(place)  # what it is expected to take is a guess
         else:
             self._failed(place, room.refusal(place))
 
     def _make_room_after(self, leaving: list[Place], place: Place) -> None:
-        staying = set(leaving)
+        room, staying = self._room, set(leaving)
+        on_gpu = any(victim.entry is not None and victim.entry.on_gpu for victim in leaving)
+
+        def again() -> None:
+            room.release(place)
+            self._make_room(place)
 
         def left(victim: Place) -> None:
             staying.discard(victim)
-            if not staying:
-                self._room.release(place)
-                self._make_room(place)
+            if not staying and on_gpu:  # what a library keeps there, others cannot have
+                room.give_back(again)
+            elif not staying:
+                again()
 
+        if place.replaces in leaving:  # who asks from now on waits
+            place.replaces = None
+            self._places[place.name] = place
         for victim in leaving:
-            self._room.leave(victim, partial(left, victim))
+            room.leave(victim, partial(left, victim))
+
+    def _others_load(self, place: Place) -> bool:
+        """Whether others are loading, which may turn out smaller, or leave then."""
+        return any(other.bytes for other in self._opening - {place})
+
+    def _block(self, place: Place) -> None:
+        """Let a model wait until another is loaded."""
+        self._room.release(place)
+        self._blocked.append(place)
 
     def _load(self, place: Place) -> None:
         self._loader.load(place.name, place.folder, partial(self._changed, place))
@@ -210,22 +242,26 @@ class Registry:
             self._ended(place)
         elif place not in self._opening:  # its time to load was over
             entry.finish(_nothing)
-        elif entry.state is State.FAILED:
-            self._failed(place, entry.error)
-        else:
+        elif entry.state is not State.FAILED:
             self._loaded(place, entry)
+        elif isinstance(entry.error, InsufficientStorage):
+            self._starved(place, entry.error)
+        else:
+            self._failed(place, entry.error)
 
     def _loaded(self, place: Place, entry: Entry) -> None:
         room, old = self._room, place.replaces
         room.take(place, entry)
         if self._places.get(place.name) is not (old or place):  # it was unloaded meanwhile
-            self._failed(place, ModelNotFound(f"Model not found: {place.name}"))
+            room.leave(place)
+            place.settle(ModelNotFound(f"Model not found: {place.name}"))
+            self._opened(place)
+            return
+        if not room.fits(place, place.bytes, place.gpu_bytes):
+            self._failed(place, room.refusal(place))
             return
         for victim in room.evict(spare=place):
             room.leave(victim)
-        if room.exceeded and not room.fits(place, place.bytes):
-            self._failed(place, room.refusal(place))
-            return
         if old is not None:
             place.replaces = None
             self._places[place.name] = place
@@ -233,6 +269,21 @@ class Registry:
             room.leave(old)
         place.settle(None)  # before another takes its room
         self._opened(place)
+
+    def _starved(self, place: Place, error: InsufficientStorage) -> None:
+        """There was no memory for a model: try again when others have left the GPU, if any can."""
+        hopeless = place.folder in self._hopeless
+        leaving = [] if hopeless else self._room.evict_from_gpu(place)
+        if leaving:
+            log.info("the GPU has no memory for model %s: others leave it", place.name)
+            place.displaces = True
+            self._make_room_after(leaving, place)
+        elif self._others_load(place):
+            self._block(place)
+        else:
+            if place.displaces:  # next time, nobody has to leave
+                self._hopeless.add(place.folder)
+            self._failed(place, error)
 
     def _failed(self, place: Place, error: BaseException) -> None:
         self._tools.metrics.models["failed"] += 1
@@ -280,7 +331,9 @@ class Registry:
 def _told(place: Place, error: BaseException) -> BaseException:
     """The error that those who wait are answered."""
     if isinstance(error, ArchiveNotFound):
-        return ModelNotFound(f"Model not found in model store: {place.url}")
+        # Who names a model need not know where the repository is.
+        where = place.name if place.follows else place.url
+        return ModelNotFound(f"Model not found in model store: {where}")
     if isinstance(error, MemoryError):
         return InsufficientStorage(f"There is no memory for model {place.name}.")
     return error

@@ -33,8 +33,10 @@ class Repository:
         if self._folder is None:
             return f"{self._root}/{name}"
         path = self._folder / name
-        if not path.exists():
-            raise ModelNotFound(f"Model not found in model store: {name}")
+        try:
+            path.stat()
+        except OSError:  # also where a part of the name is longer than that of a file may be
+            raise ModelNotFound(f"Model not found in model store: {name}") from None
         return str(path)
 
 

@@ -30,15 +30,17 @@ LAST_LINES = 3
 def site(folder: Path, cache: Path) -> Path | None:
     """Where the requirements in a script's folder are installed; None where it has none.
 
-    The name is made from the requirements' text and the Python that takes them, so that equal ones
-    share a folder and changed ones get another.
+    The name is made from the requirements' text, the wheels by their side and the Python that takes
+    them, so that equal ones share a folder and changed ones get another.
     """
     file = folder / FILE
     if not file.is_file():
         return None
     digest = hashlib.sha256(file.read_bytes() + sys.version.encode())
     for wheel in _wheels(folder):
-        digest.update(f"{wheel.name} {wheel.stat().st_size}".encode())
+        with wheel.open("rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest.update(f"{wheel.name} {content}".encode())
     return cache / "requirements" / digest.hexdigest()[:32]
 
 

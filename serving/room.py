@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 from serving import footprint
 from serving.budget import Budget
@@ -23,13 +24,17 @@ MEASURE_SECONDS = 10.0
 
 
 class Room:
-    """The places of a registry under a memory budget. Called on the event loop."""
+    """The places of a registry under budgets of memory and of the GPU's. Called on the event loop.
 
-    def __init__(self, tools: Tools, budget: Budget) -> None:
+    Where the GPU's does not suffice, only models that hold some of it leave.
+    """
+
+    def __init__(self, tools: Tools, budget: Budget, gpu: Budget) -> None:
         self.places: OrderedDict[str, Place] = OrderedDict()
         """By name, those least recently used first."""
         self._tools = tools
         self._budget = budget
+        self._gpu = gpu
         self._lane = Lane("memory", tools.loop)
         self._trim: object = None  # freed memory is about to be given back
         self._timer = tools.loop.call_later(MEASURE_SECONDS, self._measure)
@@ -37,46 +42,67 @@ class Room:
     @property
     def exceeded(self) -> bool:
         """Whether models take more than they may."""
-        return self._budget.exceeded
+        return self._budget.exceeded or self._gpu.exceeded
 
     def reserve(self, place: Place) -> None:
         """Count a model that is about to be loaded as it is expected to be."""
         place.bytes = self._budget.expect(place.folder, place.size)
+        place.gpu_bytes = self._gpu.expect(place.folder, place.size)
         self._budget.used += place.bytes
+        self._gpu.used += place.gpu_bytes
 
     def release(self, place: Place) -> None:
         """Count a model no more."""
         self._budget.used -= place.bytes
-        place.bytes = 0
+        self._gpu.used -= place.gpu_bytes
+        place.bytes = place.gpu_bytes = 0
 
     def take(self, place: Place, entry: Entry) -> None:
         """Count a model that was loaded as it was measured."""
         self._budget.used += entry.bytes - place.bytes
         self._budget.learn(place.folder, place.size, entry.bytes)
-        place.bytes, place.entry = entry.bytes, entry
+        self._gpu.used += entry.gpu_bytes - place.gpu_bytes
+        self._gpu.learn(place.folder, place.size, entry.gpu_bytes)
+        place.bytes, place.gpu_bytes, place.entry = entry.bytes, entry.gpu_bytes, entry
         self._count("loaded", entry, 1)
 
-    def fits(self, place: Place, size: int) -> bool:
-        """Whether a model of that size would fit if all left that may."""
-        return size + self._staying(place) <= self._budget.limit
+    def fits(self, place: Place, size: int, gpu_size: int) -> bool:
+        """Whether a model of those sizes would fit if all left that may."""
+        staying, on_gpu = self._staying(place)
+        return size + staying <= self._budget.limit and gpu_size + on_gpu <= self._gpu.limit
 
     def refusal(self, place: Place) -> InsufficientStorage:
         """The error for a model that does not fit."""
+        staying, on_gpu = self._staying(place)
+        kind, taken, limit = "memory", place.bytes, self._budget.limit
+        if taken + staying <= limit:
+            kind, taken, limit = "GPU memory", place.gpu_bytes, self._gpu.limit
+            staying = on_gpu
         return InsufficientStorage(
-            f"Model {place.name} takes {place.bytes:,} bytes of memory; of {self._budget.limit:,} "
-            f"for all models, {self._staying(place):,} are taken by those that stay."
+            f"Model {place.name} takes {taken:,} bytes of {kind}; of {limit:,} "
+            f"for all models, {staying:,} are taken by those that stay."
         )
 
     def evict(self, spare: Place | None = None) -> list[Place]:
         """The models that have to leave, least recently used first; they have no place any more."""
         leaving = []
-        for place in list(self.places.values()):
-            if not self._budget.exceeded:
+        for place in self._leavable():
+            if not self.exceeded:
                 break
-            if place.entry is not None and not place.stays and place is not spare:
-                self.take_out(place)
-                leaving.append(place)
-                self._tools.metrics.models["evicted"] += 1
+            if place is not spare and (self._budget.exceeded or place.gpu_bytes):
+                leaving.append(self._evict(place))
+        return leaving
+
+    def evict_from_gpu(self, newcomer: Place) -> list[Place]:
+        """The models that have to leave for one that had no memory on the GPU, as ``evict`` has it.
+
+        They hold as much of it as that one has on disk, or all there is.
+        """
+        leaving, held = [], 0
+        for place in self._leavable():
+            if place.gpu_bytes and held < max(1, newcomer.size):
+                held += place.gpu_bytes
+                leaving.append(self._evict(place))
         return leaving
 
     def take_out(self, place: Place) -> None:
@@ -92,7 +118,7 @@ class Room:
         if entry is not None:
             self._count("unloaded", entry, -1)
             log.info("model %s leaves", place.name)
-            entry.finish(left)
+            entry.finish(partial(self._gone, left))
         if self._trim is None:
             self._trim = self._tools.loop.call_later(TRIM_SECONDS, self._trim_now)
 
@@ -115,15 +141,30 @@ class Room:
             if place.entry is not None:
                 place.entry.close()
 
-    def _staying(self, place: Place) -> int:
-        others = (other for other in self.places.values() if other is not place)
-        return sum(other.bytes for other in others if other.stays)
+    def _leavable(self) -> list[Place]:
+        """The models that may be evicted, least recently used first."""
+        return [each for each in self.places.values() if each.entry is not None and not each.stays]
+
+    def _evict(self, place: Place) -> Place:
+        self.take_out(place)
+        self._tools.metrics.models["evicted"] += 1
+        return place
+
+    def _staying(self, place: Place) -> tuple[int, int]:
+        """Bytes of memory, and of the GPU's, of the other models that are never evicted."""
+        others = [each for each in self.places.values() if each.stays and each is not place]
+        return sum(each.bytes for each in others), sum(each.gpu_bytes for each in others)
 
     def _count(self, event: str, entry: Entry, change: int) -> None:
         metrics = self._tools.metrics
         metrics.models[event] += 1
         metrics.loaded += change
         metrics.model_bytes += change * entry.bytes
+        metrics.model_gpu_bytes += change * entry.gpu_bytes
+
+    def _gone(self, left: Callable[[], None]) -> None:
+        # Not before the next turn is it free: those who call each other now hold it still.
+        self._tools.loop.call_soon(left)
 
     def _trim_now(self) -> None:
         self._trim = None

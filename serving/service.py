@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from serving import access, media, sessions
+from serving import access, footprint, media, sessions
 from serving.batching import Batcher
 from serving.call import Call, Reply
 from serving.decoding import Decoder
@@ -110,6 +110,7 @@ class Service:
     def close(self) -> None:
         """End the model's thread after the batch it runs."""
         self._batcher.close()
+        footprint.meter.leaves(self._memory)
 
     def _acted(self, reply: Reply, began: float, answer: Response) -> None:
         self._tools.metrics.answered(answer.status, time.monotonic() - began)

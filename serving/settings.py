@@ -82,6 +82,12 @@ class Settings:
         "Memory that loaded models may take together; 0: four fifths of the container's, without "
         "what the server takes itself.",
     )
+    gpu_memory: int = _setting(
+        0,
+        kinds.or_zero(mebibytes(1, 100_000_000)),
+        "SERVING_GPU_MEMORY_MB",
+        "Memory of the GPU that loaded models may take together; 0: nine tenths of what it has.",
+    )
     region: str = _setting(
         "",
         TEXT,

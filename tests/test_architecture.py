@@ -14,7 +14,7 @@ PACKAGE = Path(serving.__file__).parent
 
 LAYERS = (
     "values errors kinds machine lane logs progress environment identity budget",
-    "admission call footprint media model metrics problems renewal requirements settings",
+    "admission call footprint gpu media model metrics problems renewal requirements settings",
     "stacking",
     "access archives auth canary codecs configuration decoding emf execution sessions streaming",
     "workforce",

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from serving.budget import FIRST_GUESS, Budget
 
 A, B = Path("/a"), Path("/b")
@@ -11,10 +13,15 @@ def test_before_anything_was_measured_a_guess_counts() -> None:
     assert Budget(0).expect(A, 100) == int(100 * FIRST_GUESS)
 
 
-def test_a_model_is_expected_to_take_what_it_took() -> None:
+def test_that_guess_may_be_nothing() -> None:
+    assert Budget(0, guess=0.0).expect(A, 100) == 0
+
+
+@pytest.mark.parametrize("taken", [12_345, 0])
+def test_a_model_is_expected_to_take_what_it_took(taken: int) -> None:
     budget = Budget(0)
-    budget.learn(A, 100, 12_345)
-    assert budget.expect(A, 100) == 12_345
+    budget.learn(A, 100, taken)
+    assert budget.expect(A, 100) == taken
 
 
 def test_others_are_expected_to_be_alike() -> None:

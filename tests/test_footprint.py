@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -43,6 +44,21 @@ assert full - resident_bytes() > 80_000_000, (full, resident_bytes())
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_what_libraries_keep_of_the_gpus_goes_back_when_what_left_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Model:
+        """One that only a collection finds, as one of which a failed load is left."""
+
+    model = Model()
+    model.__dict__["itself"] = model
+    gone, found = weakref.ref(model), list[object]()
+    monkeypatch.setattr(footprint, "caches", [lambda: found.append(gone())])
+    del model
+    footprint.give_back()
+    assert found == [None]
+
+
 def test_a_process_is_measured_by_its_share_of_pages() -> None:
     own = footprint.proportional_bytes()
     assert MIB < own <= resident_bytes() + MIB
@@ -52,3 +68,26 @@ def test_a_process_is_measured_by_its_share_of_pages() -> None:
 def test_a_process_that_is_not_there_cannot_be_measured() -> None:
     with pytest.raises(OSError, match="No such file"):
         footprint.proportional_bytes(2**22 + 1)
+
+
+def test_with_one_heap_what_threads_have_freed_goes_back_too() -> None:
+    code = """
+import threading
+import numpy as np
+from serving import footprint
+from serving.machine import resident_bytes
+footprint.use_one_heap()
+blocks = []
+def load():
+    blocks.append(np.ones(12_000_000, np.uint8))
+for _ in range(8):
+    for _ in range(4):
+        thread = threading.Thread(target=load)
+        thread.start()
+        thread.join()
+    full = resident_bytes()
+    blocks.clear()
+    footprint.give_back()
+    assert full - resident_bytes() > 45_000_000, (full, resident_bytes())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

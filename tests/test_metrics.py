@@ -72,6 +72,7 @@ def test_workers_add_up_and_those_that_ended_hold_nothing() -> None:
     for counts, status in ((first, 200), (second, 500), (ended, 200)):
         counts.answered(status, 0.01)
         counts.waiting = 2
+        counts.model_bytes, counts.model_gpu_bytes = 5, 7
     first.load_seconds, second.load_seconds = 1.5, 2.5
     read = samples(metrics.exposition([plain(first, 100), plain(second, 20)], [plain(ended, 4000)]))
     assert read["serving_requests_total", (("status", "200"),)] == 2
@@ -79,6 +80,8 @@ def test_workers_add_up_and_those_that_ended_hold_nothing() -> None:
     assert read["serving_queue_depth", ()] == 4
     assert read["serving_memory_bytes", ()] == 120
     assert read["serving_model_load_seconds", ()] == 2.5
+    assert read["serving_model_bytes", ()] == 10
+    assert read["serving_model_gpu_bytes", ()] == 14
     assert read["serving_workers", ()] == 2
 
 

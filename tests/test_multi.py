@@ -2,24 +2,32 @@
 
 import asyncio
 import json
+import logging
 import shutil
 import tarfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving import loading
 from serving.application import Application
 from serving.errors import ModelNotFound
+from serving.gpu import Gpu
 from serving.loader import Loader
+from serving.loading import Loaded
 from serving.multi import TARGET, MultiModel
+from serving.service import Tools
+from serving.settings import MIB, Settings
 from serving.values import Request, Response
 from tests.conftest import MakeSettings
 from tests.models import classes, stump
 from tests.support import PATIENCE, Recorder, Run
 
+GIB = 1024 * MIB
 CSV = {"content-type": "text/csv"}
 LOW, HIGH = b"0,0", b"2,0"
 """Rows for which a stump answers 1 and 3."""
@@ -121,6 +129,7 @@ class TestPlatform:
                 (worker,) = facts["workers"]
                 assert worker["status"] == "READY"
                 assert worker["memoryUsage"] > 0
+                assert worker["gpu"] is False
                 answer = await server.ask("POST", "/models/a/invoke", HIGH, **CSV)
                 assert (answer.status, answer.body) == (200, b"3.0\n")
                 assert await server.json("DELETE", "/models/a") == (
@@ -251,6 +260,52 @@ class TestPlatform:
 
         run(scenario())
 
+    def test_what_was_unloaded_while_it_loaded_is_not_kept(
+        self, run: Run, many: ManyOf, models: Path
+    ) -> None:
+        async def scenario() -> None:
+            async with many() as server:
+                url = str(models / "team" / "classes.tar.gz")
+                body = json.dumps({"model_name": "a", "url": url}).encode()
+                orders = [
+                    asyncio.create_task(server.json("POST", "/models", body)),
+                    asyncio.create_task(server.json("DELETE", "/models/a")),
+                    asyncio.create_task(server.json("DELETE", "/models/a")),
+                ]
+                statuses = [status for status, _ in await asyncio.gather(*orders)]
+                assert statuses == [200, 200, 404]
+                assert server.kept == {}
+                assert (await server.load("a", models / "stump"))[0] == 200
+                assert server.kept == {"a": str(models / "stump")}
+
+        run(scenario())
+
+    def test_a_models_name_may_end_as_an_invocation_does(
+        self, run: Run, many: ManyOf, models: Path
+    ) -> None:
+        async def scenario() -> None:
+            async with many() as server:
+                await server.load("a/invoke", models / "stump")
+                assert (await server.json("GET", "/models/a/invoke"))[0] == 200
+                answer = await server.ask("POST", "/models/a/invoke/invoke", HIGH, **CSV)
+                assert answer.body == b"3.0\n"
+                assert (await server.ask("POST", "/models/a/invoke", HIGH, **CSV)).status == 404
+                assert (await server.ask("DELETE", "/models/a/invoke")).status == 200
+
+        run(scenario())
+
+    @pytest.mark.parametrize("token", ["x", "fg", "ff"])
+    def test_a_token_that_is_none_is_a_bad_request(
+        self, run: Run, many: ManyOf, token: str
+    ) -> None:
+        async def scenario() -> None:
+            async with many() as server:
+                status, error = await server.json("GET", "/models", b"", f"next_page_token={token}")
+                assert (status, error["type"]) == (400, "BadRequest")
+                assert repr(token) in error["message"]
+
+        run(scenario())
+
     def test_what_was_registered_is_kept_for_the_next_process(
         self, run: Run, many: ManyOf, models: Path
     ) -> None:
@@ -266,6 +321,51 @@ class TestPlatform:
                 assert (answer.status, answer.body) == (200, b"1.0\n")
                 await server.ask("DELETE", "/models/a")
                 assert server.kept == {}
+
+        run(scenario())
+
+
+class TestGpu:
+    @pytest.mark.parametrize(
+        ("total", "setting", "told"),
+        [(10 * GIB, 0, "9216 MiB"), (10 * GIB, 512 * MIB, "512 MiB"), (0, 0, "")],
+    )
+    def test_models_may_take_most_of_its_memory_or_what_is_set(
+        self,
+        run: Run,
+        make_settings: MakeSettings,
+        caplog: pytest.LogCaptureFixture,
+        total: int,
+        setting: int,
+        told: str,
+    ) -> None:
+        async def scenario() -> None:
+            settings = make_settings(multi_model=True, gpu_memory=setting)
+            tools = Tools.of(settings, asyncio.get_running_loop())
+            MultiModel(tools, Loader(tools, gpu=Gpu(total))).close()
+            tools.decoder.close()
+
+        caplog.set_level(logging.INFO)
+        run(scenario())
+        lines = [line for line in caplog.messages if "GPU" in line]
+        assert lines == ([f"models may take {told} of the GPU's memory together"] if told else [])
+
+    def test_a_model_on_it_says_so(
+        self, run: Run, many: ManyOf, models: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        load = loading.load
+
+        def load_there(folder: Path, settings: Settings, gpu: Gpu) -> Loaded:
+            loaded = load(folder, settings, gpu)
+            return loaded._replace(model=replace(loaded.model, devices=("cuda:0",)))
+
+        monkeypatch.setattr(loading, "load", load_there)
+
+        async def scenario() -> None:
+            async with many() as server:
+                await server.load("a", models / "stump")
+                _, facts = await server.json("GET", "/models/a")
+                assert facts["workers"][0]["gpu"] is True
 
         run(scenario())
 
@@ -286,6 +386,17 @@ class TestRepository:
                 _, listed = await server.json("GET", "/models")
                 names = [model["modelName"] for model in listed["models"]]
                 assert names == ["stump", "team/classes.tar.gz"]
+
+        run(scenario())
+
+    @pytest.mark.parametrize("sent", ["na\u00efve", "na\u00efve".encode().decode("latin-1")])
+    def test_a_name_that_is_not_ascii_may_come_as_latin_1_or_as_utf_8(
+        self, run: Run, many: ManyOf, models: Path, sent: str
+    ) -> None:
+        async def scenario() -> None:
+            shutil.copytree(models / "stump", models / "naïve")
+            async with many() as server:
+                assert (await server.target(sent)).body == b"1.0\n"
 
         run(scenario())
 
@@ -382,6 +493,17 @@ class TestPinned:
 
                 message = await asyncio.wait_for(until_failed(), PATIENCE)
                 assert "The model broken.tar.gz failed to load" in message
+
+        run(scenario())
+
+    def test_one_that_was_registered_before_is_that_of_the_repository_again(
+        self, run: Run, many: ManyOf, models: Path
+    ) -> None:
+        async def scenario() -> None:
+            registered = {"stump": str(models / "team" / "classes.tar.gz")}
+            async with many(registered, pinned="stump,stump") as server:
+                await asyncio.wait_for(server.ready.wait(), PATIENCE)
+                assert (await server.target("stump")).body == b"1.0\n"
 
         run(scenario())
 

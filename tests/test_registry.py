@@ -18,6 +18,7 @@ from serving.errors import (
     ModelLoadError,
     ModelNotFound,
 )
+from serving.gpu import Gpu
 from serving.loader import Loader
 from serving.loading import Loaded
 from serving.registry import Fetched, Registry
@@ -40,15 +41,20 @@ class Store:
     when it is loaded.
     """
 
-    def __init__(self, settings: Settings, limit: int) -> None:
+    def __init__(self, settings: Settings, limit: int, gpu: int) -> None:
         loop = asyncio.get_running_loop()
         tools = Tools.of(settings, loop)
         self.budget = Budget(limit)
+        self.gpu = Budget(gpu, guess=0.0)
         self.metrics = tools.metrics
         self.broken: list[Any] = []
-        self.registry = Registry(tools, Loader(tools), self.fetch, self.budget, self.broken.append)
+        self.registry = Registry(
+            tools, Loader(tools), self.fetch, self.budget, self.broken.append, self.gpu
+        )
         self.fakes: dict[str, Fake] = {}
         self.sizes: dict[str, int] = {}
+        self.gpu_sizes: dict[str, int] = {}
+        self.gpu_really = gpu  # its memory, whatever the budget
         self.versions: dict[str, int] = {}
         self.unfetched: dict[str, BaseException] = {}
         self.unloaded: dict[str, BaseException] = {}
@@ -64,13 +70,17 @@ class Store:
             raise self.unfetched[name]
         return Fetched(ROOT / name, SIZE, self.versions.get(name, 0))
 
-    def load(self, folder: Path, _settings: Settings) -> Loaded:
-        name = folder.name
+    def load(self, folder: Path, _settings: Settings, _gpu: Gpu) -> Loaded:
+        name, gpu_size = folder.name, self.gpu_sizes.get(folder.name, 0)
         self.loads.append(name)
         if name in self.unloaded:
             raise self.unloaded[name]
+        loaded = [place.gpu_bytes for place in self.registry.places() if place.entry is not None]
+        if gpu_size > self.gpu_really - sum(loaded):
+            raise ModelLoadError("It does not load.") from RuntimeError("CUDA out of memory.")
         fake = self.fakes.setdefault(name, Fake())
-        return Loaded(fake.model(), UNKNOWN, self.sizes.get(name, SIZE))
+        model = fake.model(devices=("cuda:0" if gpu_size else "cpu",))
+        return Loaded(model, UNKNOWN, self.sizes.get(name, SIZE), gpu_size)
 
     def open(self, name: str, **how: Any) -> "asyncio.Future[BaseException | None]":
         settled: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
@@ -112,8 +122,9 @@ def store_of(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> It
     """A store with room for so many models of the usual size."""
     stores: list[Store] = []
 
-    def make(models: float = 100, **given: Any) -> Store:
-        store = Store(make_settings(**{"repository_seconds": 0.0, **given}), int(models * SIZE))
+    def make(models: float = 100, gpu: int = 0, **given: Any) -> Store:
+        settings = make_settings(**{"repository_seconds": 0.0, **given})
+        store = Store(settings, int(models * SIZE), gpu)
         stores.append(store)
         monkeypatch.setattr(loading, "load", store.load)
         return store
@@ -282,6 +293,38 @@ class TestUnloading:
 
         run(scenario())
 
+    def test_what_is_being_unloaded_is_not_there_a_second_time(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of()
+            store.gate.clear()
+            store.open("a")
+            done = asyncio.Event()
+            store.registry.unload("a", done.set)
+            with pytest.raises(ModelNotFound, match=r"^Model not found: a$"):
+                store.registry.unload("a", lambda: None)
+            store.gate.set()
+            await asyncio.wait_for(done.wait(), PATIENCE)
+            await store.opened("a")  # the name is free
+            assert (await store.ask("a")).status == 200
+
+        run(scenario())
+
+    def test_what_fails_to_load_is_unloaded_too(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of()
+            store.gate.clear()
+            store.unloaded["a"] = ModelLoadError("It is cut.")
+            store.open("a")
+            done = asyncio.Event()
+            store.registry.unload("a", done.set)
+            store.gate.set()
+            await asyncio.wait_for(done.wait(), PATIENCE)
+            assert store.names == []
+
+        run(scenario())
+
     def test_what_is_not_there_cannot_be_unloaded(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:
             with pytest.raises(ModelNotFound, match=r"^Model not found: a$"):
@@ -381,6 +424,146 @@ class TestRoom:
         run(scenario())
 
 
+class TestGpu:
+    """Room on the GPU. A model's size there is that which the test says, or none."""
+
+    def test_the_least_recently_used_on_it_makes_room_and_no_other(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(gpu=250)
+            store.gpu_sizes = {"a": 100, "b": 100, "c": 120}
+            store.gpu_really = 1000
+            await store.opened("cpu", "a", "b")
+            assert (store.gpu.used, store.metrics.model_gpu_bytes) == (200, 200)
+            await store.ask("a")
+            await store.opened("c")
+            assert store.names == ["cpu", "a", "c"]
+            assert (store.gpu.used, store.metrics.model_gpu_bytes) == (220, 220)
+            assert store.metrics.models["evicted"] == 1
+            assert store.budget.used == 3 * SIZE
+
+        run(scenario())
+
+    def test_for_memory_of_the_machine_any_makes_room(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of(2, gpu=1000)
+            store.gpu_sizes = {"b": 100, "c": 100}
+            for name in ("cpu", "b", "c"):
+                await store.opened(name)
+            assert store.names == ["c"]
+            assert store.gpu.used == 100
+
+        run(scenario())
+
+    def test_what_it_took_before_is_there_before_it_is_loaded(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(gpu=200)
+            store.gpu_sizes = {"a": 150, "b": 100}
+            await store.opened("b")
+            await store.unload("b")
+            await store.opened("a", "b")
+            assert store.names == ["b"]
+            assert store.loads == ["b", "a", "b"]  # never without the room
+
+        run(scenario())
+
+    def test_when_it_was_full_a_model_is_loaded_again_as_soon_as_others_have_left(
+        self, run: Run, store_of: StoreOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scenario() -> None:
+            emptied: list[list[str]] = []
+            store, fake = store_of(gpu=250), Fake(held=True)
+            monkeypatch.setattr(footprint, "caches", [lambda: emptied.append([*store.loads])])
+            store.gpu_sizes = {"a": 100, "b": 100, "new": 180}
+            store.fakes["a"] = fake
+            await store.opened("a", "cpu", "b")
+            begun = store.send("a", b"4")
+            fake.began()
+            opened, waiting = store.open("new"), store.send("new", b"3")
+            await TestVersions.until(lambda: store.names == ["cpu", "new"])
+            assert not opened.done()
+            fake.release()
+            assert (await begun.answer()).body == b"8\n"
+            assert await asyncio.wait_for(opened, PATIENCE) is None
+            assert (await waiting.answer()).body == b"6\n"
+            assert store.names == ["cpu", "new"]
+            # A model that has left may be in a library's cache still.
+            assert ["a", "cpu", "b", "new"] in emptied
+            assert store.loads == ["a", "cpu", "b", "new", "new", "new"]
+
+        run(scenario())
+
+    def test_what_has_no_room_there_is_refused_and_others_leave_in_vain_only_once(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(gpu=250)
+            store.gpu_sizes = {"a": 100, "pinned": 50, "big": 230}
+            await store.opened("pinned", stays=True)
+            await store.opened("cpu")
+            for staying in ([], ["a"]):
+                await store.opened("a")
+                error = await asyncio.wait_for(store.open("big"), PATIENCE)
+                assert isinstance(error, InsufficientStorage)
+                assert error.status == 507
+                assert str(error) == (
+                    "There is no memory for model big. The model failed to load: It does not load."
+                )
+                assert store.names == ["pinned", "cpu", *staying]
+            assert store.loads == ["pinned", "cpu", "a", "big", "big", "a", "big"]
+
+        run(scenario())
+
+    def test_one_that_exceeds_what_models_may_take_is_refused(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(gpu=250)
+            store.gpu_really = 1000
+            store.gpu_sizes = {"a": 100, "pinned": 50, "big": 230}
+            await store.opened("pinned", stays=True)
+            await store.opened("a")
+            error = await asyncio.wait_for(store.open("big"), PATIENCE)
+            assert str(error) == (
+                "Model big takes 230 bytes of GPU memory; of 250 for all models, 50 are taken by "
+                "those that stay."
+            )
+            assert store.names == ["pinned", "a"]
+            assert (store.gpu.used, store.budget.used) == (150, 2 * SIZE)
+
+        run(scenario())
+
+    def test_where_two_versions_have_no_room_beside_each_other_the_new_one_is_waited_for(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(gpu=250)
+            store.gpu_sizes = {"a": 200}
+            await store.opened("a", follows=True)
+            store.versions["a"] = 1
+            assert (await store.ask("a", b"1")).body == b"2\n"
+            await TestVersions.until(lambda: store.loads == ["a", "a"])
+            assert (await store.ask("a", b"2")).body == b"4\n"
+            assert (store.names, store.gpu.used, store.budget.used) == (["a"], 200, SIZE)
+
+        run(scenario())
+
+    def test_many_that_come_together_all_get_their_turn(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of(gpu=250)
+            names = [f"m{number}" for number in range(12)]
+            store.gpu_sizes = dict.fromkeys(names[::2], 100)
+            settled = [store.open(name) for name in names]
+            assert await asyncio.gather(*settled) == [None] * 12
+            assert store.gpu.used <= store.gpu.limit
+            assert set(store.names) >= set(names[1::2])
+
+        run(scenario())
+
+
 class TestVersions:
     @staticmethod
     async def until(happened: Callable[[], bool]) -> None:
@@ -425,6 +608,24 @@ class TestVersions:
 
         run(scenario())
         assert "the new version of model a is left out: It is cut." in caplog.text
+
+    def test_one_whose_old_version_leaves_meanwhile_goes_without_a_word(
+        self, run: Run, store_of: StoreOf, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of()
+            await store.opened("a", follows=True)
+            store.versions["a"] = 1
+            store.gate.clear()
+            assert (await store.ask("a")).status == 200
+            await store.unload("a")
+            store.gate.set()
+            await self.until(lambda: not store.registry._opening)
+            assert (store.names, store.budget.used) == ([], 0)
+            assert store.metrics.models["failed"] == 0
+
+        run(scenario())
+        assert "left out" not in caplog.text
 
     def test_one_that_is_the_same_is_not_loaded_again(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:

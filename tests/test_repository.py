@@ -24,6 +24,11 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
         Repository(str(tmp_path)).url("a.tar.gz")
 
 
+def test_what_no_file_can_be_called_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound):
+        Repository(str(tmp_path)).url("x" * 300)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -94,6 +94,18 @@ def test_two_models_keep_different_versions_of_one_package(tmp_path: Path) -> No
     assert [version_in(site, "versioned") for site in sites if site] == list(versions)
 
 
+def test_two_models_keep_packages_that_differ_in_nothing_but_their_code(tmp_path: Path) -> None:
+    sites = []
+    for text in ("first", "other"):
+        code = make_code(tmp_path / text, "named==1.0\n")
+        wheel = make_wheel(code / "requirements", "named", "1.0")
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("named_data.py", f"VERSION = {text!r}\n")
+        requirements.install(code, tmp_path / "cache")
+        sites.append(requirements.site(code, tmp_path / "cache"))
+    assert [version_in(site, "named_data") for site in sites if site] == ["first", "other"]
+
+
 def test_an_installation_that_is_complete_is_used_again(tmp_path: Path) -> None:
     code = make_code(tmp_path / "code", "kept\n")
     make_wheel(code / "requirements", "kept", "1.0")

@@ -23,6 +23,8 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("pinned", "SERVING_PINNED", "a.tar.gz, b.tar.gz", "a.tar.gz, b.tar.gz"),
     ("model_memory", "SERVING_MODEL_MEMORY_MB", "512", 512 * MIB),
     ("model_memory", "SERVING_MODEL_MEMORY_MB", "0", 0),
+    ("gpu_memory", "SERVING_GPU_MEMORY_MB", "20000", 20000 * MIB),
+    ("gpu_memory", "SERVING_GPU_MEMORY_MB", "0", 0),
     ("region", "SAGEMAKER_REGION", "eu-central-1", "eu-central-1"),
     ("bind", "SERVING_BIND", "127.0.0.1", "127.0.0.1"),
     ("port", "SAGEMAKER_BIND_TO_PORT", "9000", 9000),

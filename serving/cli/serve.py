@@ -5,7 +5,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from serving import auth, canary, logs, machine, requirements, runtime, workforce
+from serving import auth, canary, footprint, logs, machine, requirements, runtime, workforce
 from serving import environment as toolkits
 from serving.auth import keyfile
 from serving.cli.common import (

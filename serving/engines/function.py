@@ -107,7 +107,7 @@ def failure(name: str, error: BaseException) -> ServingError:
             return _with_status(type(error).__name__, status)(str(message))
     if reason := cuda.lost(error):
         return DeviceLost(f"{name} failed: {reason}")
-    return PredictionError(f"{name} failed: {describe(error)}")
+    return cuda.kind(error)(f"{name} failed: {describe(error)}")
 
 
 def body(name: str, value: Any, context: Context) -> bytes | Stream:

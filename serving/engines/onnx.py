@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from serving.codecs import Outputs
 from serving.engines import cuda, declared, rows, tensors
 from serving.engines.base import Engine
-from serving.errors import BadRequest, DeviceLost, ModelLoadError, PredictionError
+from serving.errors import BadRequest, ModelLoadError, PredictionError
 from serving.model import Model, Native, Tensor
 from serving.settings import Settings
 from serving.values import Payload
@@ -111,8 +111,7 @@ def _caller(runtime: Any, session: Any) -> rows.Call:
         except refusal as error:
             raise BadRequest(f"The model refuses the input: {_reason(error)}") from error
         except errors as error:
-            kind = DeviceLost if cuda.lost(error) else PredictionError
-            raise kind(f"The model failed: {_reason(error)}") from error
+            raise cuda.kind(error)(f"The model failed: {_reason(error)}") from error
         outputs: dict[str, NDArray[Any]] = {}
         for name, value in zip(names, values, strict=True):
             outputs |= _columns(name, value) if isinstance(value, list) else {name: value}

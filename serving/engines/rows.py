@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.codecs import Outputs
-from serving.errors import DeviceLost, ServingError
+from serving.errors import DeviceLost, OutOfMemory, ServingError
 from serving.model import Tensor
 
 log = logging.getLogger("serving")
@@ -65,7 +65,7 @@ def try_out(call: Call, inputs: Sequence[Tensor]) -> Trial:
         first, second = (_made_up(inputs, length, seed) for seed in (1, 2))
         try:
             outputs = call(first)
-        except DeviceLost:
+        except (DeviceLost, OutOfMemory):
             raise  # whatever is tried next fails for that reason
         except ServingError as error:
             log.info("the model did not answer a made-up row: %s", error)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from serving import footprint
 from serving.codecs import Outputs
 from serving.engines import cuda, rows, tensors
 from serving.errors import BadRequest, DeviceLost, PredictionError
@@ -16,10 +17,15 @@ from serving.values import Payload
 MAX_SHAPES = 64
 """Shapes of rows with which a model of unknown shapes is tried."""
 
+FAILURES = (RuntimeError, AssertionError, IndexError, TypeError, ValueError, MemoryError)
+"""What modules raise."""
+
 NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 """Types of fractions that NumPy has too."""
 
 Array = NDArray[Any]
+
+footprint.caches.append(torch.cuda.empty_cache)  # does nothing without a GPU
 
 
 class Whole(NamedTuple):
@@ -59,7 +65,7 @@ class Runner:
                 return {
                     key: to_array(key, leaf) for key, leaf in leaves.items() if leaf is not None
                 }
-            except (RuntimeError, AssertionError, IndexError, TypeError, ValueError) as error:
+            except FAILURES as error:
                 raise failure(error) from error
 
     def native(self, module: Any, inputs: tuple[Tensor, ...], stacks: tensors.Stacks) -> Native:
@@ -176,7 +182,7 @@ def failure(error: BaseException) -> BadRequest | PredictionError:
     reason = lines[-1] if lines else ""
     if reason.startswith("Guard failed"):
         return BadRequest(f"The model refuses the input: {reason}.")
-    return PredictionError(f"The model failed: {type(error).__name__}: {reason}")
+    return cuda.kind(error)(f"The model failed: {type(error).__name__}: {reason}")
 
 
 def name_leaves(value: Any, name: str, leaves: dict[str, Any]) -> Any:

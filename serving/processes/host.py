@@ -15,7 +15,7 @@ import uvloop
 from serving import loading, logs, requirements
 from serving.application import Application
 from serving.entry import Entry, State
-from serving.errors import ConfigurationError
+from serving.errors import ConfigurationError, InsufficientStorage
 from serving.lane import Lane
 from serving.problems import attempt, catch, response
 from serving.processes import memory, messages
@@ -137,12 +137,12 @@ class Host:
             self._tell(Kind.FAILED, f"The model failed to load: {reason}")
 
     def _changed(self, entry: Entry) -> None:
-        self._tell(
-            OUTCOMES[entry.state], entry.engine if entry.state is State.READY else entry.reason
-        )
+        words = entry.engine if entry.state is State.READY else entry.reason
+        starved = isinstance(entry.error, InsufficientStorage)
+        self._tell(OUTCOMES[entry.state], words, messages.STARVED if starved else b"")
 
-    def _tell(self, kind: Kind, words: str) -> None:
-        self._channel.send(kind, head=words.encode(errors="replace"))
+    def _tell(self, kind: Kind, words: str, body: bytes = b"") -> None:
+        self._channel.send(kind, head=words.encode(errors="replace"), body=body)
 
     def _request(self, number: int, head: bytes, body: bytes) -> None:
         ticket = self._tickets[number] = Ticket(self, number)

@@ -1,4 +1,4 @@
-"""What a process and those that it started take in memory."""
+"""What a process and those that it started take in memory, and whether they use a GPU."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +7,9 @@ from pathlib import Path
 
 from serving import footprint
 
+GPUS = "/dev/nvidia"
+"""Begins the names of GPUs' device files."""
+
 
 def of(pid: int) -> int:
     """Bytes of a process and its descendants; pages that several share count in parts.
@@ -14,6 +17,19 @@ def of(pid: int) -> int:
     It reads the page tables, which takes around a millisecond for each 100 MB.
     """
     return sum(map(_bytes, _tree(pid)))
+
+
+def on_gpu(pid: int) -> bool:
+    """Whether a process or a descendant has a GPU open, as whoever uses CUDA has."""
+    return any(name.startswith(GPUS) for each in _tree(pid) for name in _files(each))
+
+
+def _files(pid: int) -> Iterator[str]:
+    """What a process has open."""
+    with suppress(OSError):  # it has ended
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):  # it was closed
+                yield str(descriptor.readlink())
 
 
 def _bytes(pid: int) -> int:

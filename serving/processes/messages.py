@@ -33,7 +33,8 @@ class Kind(IntEnum):
     READY = 11
     """The model is loaded; the head is its engine's name."""
     FAILED = 12
-    """It cannot be loaded; the head says why, as that of the next."""
+    """It cannot be loaded; the head says why, as that of the next. The body is
+    STARVED where that is for want of memory."""
     BROKEN = 13
     """It cannot answer well any more."""
     RESPONSE = 14
@@ -46,6 +47,9 @@ class Kind(IntEnum):
     """The body breaks off; head and body are those of the error's response."""
     COUNTS = 19
 
+
+STARVED = b"memory"
+"""Body of FAILED."""
 
 READERS: dict[Any, Callable[[Any], Any]] = {
     Path: Path,

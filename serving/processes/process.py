@@ -79,6 +79,8 @@ class ModelProcess:
         self.name = name
         self.engine = ""
         """Once it is loaded."""
+        self.starved = False
+        """Whether it could not be loaded for want of memory."""
         self.pid = 0
         """While the process runs."""
         self.reason = f"The model is loading from {folder}."
@@ -159,6 +161,10 @@ class ModelProcess:
         """
         return memory.of(self.pid) if self.pid else 0
 
+    def on_gpu(self) -> bool:
+        """Whether the process, or what it started, uses a GPU now."""
+        return self.pid > 0 and memory.on_gpu(self.pid)
+
     async def counts(self) -> Snapshot:
         """What the process has counted, as ``Metrics.snapshot`` has it.
 
@@ -238,8 +244,9 @@ class ModelProcess:
             self.engine = head.decode()
             self._settled("")
 
-    def _failed(self, _number: int, head: bytes, _body: bytes) -> None:
+    def _failed(self, _number: int, head: bytes, body: bytes) -> None:
         if self._phase is Phase.LOADING:
+            self.starved = body == messages.STARVED
             self._part(head.decode())
             self._channel.hang_up()
             self._settled(self.reason)

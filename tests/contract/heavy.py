@@ -1,5 +1,7 @@
 """Models that take memory, each as the files of a model directory."""
 
+import json
+
 import numpy as np
 import onnx
 import torch
@@ -8,10 +10,18 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.contract.conftest import Files
 from tests.contract.networks import scripted
+from tests.support import Answer
 
 MIB = 1024 * 1024
 ROW = b"0\n"
 """What each can be asked, as CSV."""
+
+
+def value(answer: Answer) -> float:
+    """What a network of these has answered to the row."""
+    assert answer.status == 200, answer.body
+    ((number,),) = json.loads(answer.body)
+    return float(number)
 
 
 class Table(torch.nn.Module):

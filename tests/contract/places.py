@@ -65,9 +65,9 @@ class Place(ABC):
         self._kept.move_to_end(key)
         return self._kept[key][0]
 
-    def fails(self, model: Path, **environment: str) -> Ended:
+    def fails(self, model: Path, *, at: str = MODEL, **environment: str) -> Ended:
         """The end of a server that cannot start."""
-        with self.start(model, **environment) as server:
+        with self.start(model, at=at, **environment) as server:
             return Ended(server.wait(), server.log)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import torch
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from serving.engines import cuda, onnx, rows, script, torch_formats, torch_runner
-from serving.errors import DeviceLost, PredictionError
+from serving.errors import DeviceLost, OutOfMemory, PredictionError
 from serving.model import Model, Tensor
 from serving.settings import Settings
 from serving.values import Payload
@@ -95,10 +95,27 @@ def test_so_does_one_whose_failure_shows_when_its_result_is_fetched(
         runner(lambda x: x)(X)
 
 
-def test_one_that_runs_out_of_memory_may_try_again() -> None:
-    with pytest.raises(PredictionError) as failure:
-        runner(raising(torch.OutOfMemoryError(FULL)))(X)
-    assert not isinstance(failure.value, DeviceLost)
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError(FULL), MemoryError()])
+def test_one_that_runs_out_of_memory_says_so_and_may_try_again(error: Exception) -> None:
+    with pytest.raises(OutOfMemory):
+        runner(raising(error))(X)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), OutOfMemory),
+        (RuntimeError("CUDA error: out of memory"), OutOfMemory),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), OutOfMemory),
+        (Fail("CUDA failure 2: out of memory ; GPU=0"), OutOfMemory),
+        (Fail("BFCArena: Failed to allocate memory for requested buffer of size 4"), OutOfMemory),
+        (RuntimeError(ASSERTED), DeviceLost),
+        (RuntimeError("The size of tensor a (2) must match"), PredictionError),
+        (ValueError("the client's words: out of memory"), PredictionError),
+    ],
+)
+def test_what_an_exception_is_to_the_client(error: Exception, kind: type[Exception]) -> None:
+    assert cuda.kind(error) is kind
 
 
 class Lost(torch.nn.Module):

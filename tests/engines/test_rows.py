@@ -8,7 +8,7 @@ import pytest
 
 from serving.codecs import Outputs
 from serving.engines import rows
-from serving.errors import PredictionError
+from serving.errors import OutOfMemory, PredictionError
 from serving.model import Tensor
 
 INPUTS = (Tensor("x", "float32", (None, 3)),)
@@ -73,6 +73,14 @@ def test_a_model_that_refuses_made_up_rows_has_no_sample() -> None:
         raise PredictionError("no")
 
     assert rows.try_out(refuse, INPUTS) == rows.Trial()
+
+
+def test_one_that_has_no_memory_for_a_made_up_row_does_not_load() -> None:
+    def call(_data: rows.Arrays) -> Outputs:
+        raise OutOfMemory("The model failed: CUDA out of memory.")
+
+    with pytest.raises(OutOfMemory):
+        rows.try_out(call, (Tensor("x", "float32", (None, None)),))
 
 
 def test_free_axes_are_tried_at_a_second_length() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.export import Dim
 
+from serving import footprint
 from serving.engines import torch as engine
 from serving.errors import BadRequest, DecodeError, ModelLoadError, PredictionError
 from serving.model import Model
@@ -442,3 +443,10 @@ def test_a_tensor_numpy_cannot_hold_goes_to_the_module_as_it_is(
     payload = native.payload(value)
     assert payload.merge_key is None
     assert native.argument(payload.data) is value
+
+
+def test_what_it_keeps_of_the_gpus_memory_can_be_given_back(tmp_path: Path) -> None:
+    path = script(tmp_path / "model.pt", Net())
+    for _ in range(2):
+        load(path)
+    assert footprint.caches.count(torch.cuda.empty_cache) == 1

@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from serving.errors import ModelNotReady
+from serving.processes import memory
 from tests.conftest import MakeSettings
 from tests.processes.support import (
     Subject,
@@ -94,6 +95,55 @@ def test_a_process_that_ends_while_it_loads_is_told(
             folder = write_model(tmp_path / "m", "import os\nos._exit(7)")
             subject = Subject(folder, make_settings(), launcher)
             assert await subject.outcome() == "The model's process ended with exit status 7."
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("error", "starved"),
+    [
+        ("MemoryError()", True),
+        ("RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB.')", True),
+        ("RuntimeError('no')", False),
+    ],
+)
+def test_that_there_was_no_memory_for_a_model_is_told(
+    run: Run, tmp_path: Path, make_settings: MakeSettings, error: str, starved: bool
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(tmp_path / "m", f"def model_fn(folder): raise {error}")
+            subject = Subject(folder, make_settings(), launcher)
+            assert "model_fn failed at inference.py, line 1" in await subject.outcome()
+            assert subject.process.starved is starved
+            await subject.finish()
+
+    run(scenario())
+
+
+def test_a_process_uses_a_gpu_while_it_or_what_it_started_has_one_open(
+    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "nvidia0"
+    device.touch()
+    monkeypatch.setattr(memory, "GPUS", str(tmp_path / "nvidia"))
+
+    async def scenario() -> None:
+        async with launching() as launcher:
+            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+            assert not subject.process.on_gpu()
+            await subject.evaluate(f"log.append(open({str(device)!r}))")
+            assert subject.process.on_gpu()
+            await subject.evaluate("log[-2].close()")
+            assert not subject.process.on_gpu()
+            command = "[sys.executable, '-c', 'input()']"
+            pipes = "stdin=subprocess.PIPE"
+            await subject.evaluate(
+                f"log.append(subprocess.Popen({command}, {pipes}, stdout=open({str(device)!r})))"
+            )
+            assert subject.process.on_gpu()
+            await subject.finish()
+            assert not subject.process.on_gpu()
 
     run(scenario())
 

@@ -15,6 +15,7 @@ from serving import emf
 from serving.application import Application
 from serving.entry import Entry, State
 from serving.front import Front
+from serving.gpu import Gpu
 from serving.hosts.http import wire
 from serving.hosts.http.board import Phase
 from serving.hosts.http.connection import Connection
@@ -111,7 +112,7 @@ class HttpWorker(Worker):
     def _many(self, tools: Tools) -> MultiModel:
         self._fleet = Fleet(tools)
         keep = cast("Server", self.app).registrations.keep
-        return MultiModel(tools, Loader(tools, self._fleet.fork), keep, self._changed)
+        return MultiModel(tools, Loader(tools, self._fleet.fork, Gpu.find()), keep, self._changed)
 
     def _changed(self, entry: Entry) -> None:
         if entry.state is State.READY:
