@@ -59,6 +59,7 @@ class Store:
         self.unfetched: dict[str, BaseException] = {}
         self.unloaded: dict[str, BaseException] = {}
         self.loads: list[str] = []
+        self.held: dict[str, threading.Event] = {}
         self.gate = threading.Event()
         self.gate.set()
         self._tools = tools
@@ -73,6 +74,8 @@ class Store:
     def load(self, folder: Path, _settings: Settings, _gpu: Gpu) -> Loaded:
         name, gpu_size = folder.name, self.gpu_sizes.get(folder.name, 0)
         self.loads.append(name)
+        if name in self.held:
+            assert self.held[name].wait(PATIENCE)
         if name in self.unloaded:
             raise self.unloaded[name]
         loaded = [place.gpu_bytes for place in self.registry.places() if place.entry is not None]
@@ -393,6 +396,21 @@ class TestRoom:
             for name in "bcd":
                 await store.opened(name)
             assert store.names == ["a", "d"]
+
+        run(scenario())
+
+    def test_none_is_refused_for_what_another_may_turn_out_to_take(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(6)
+            store.sizes["a"] = 450
+            store.held["b"] = threading.Event()
+            slow = store.open("b", stays=True)  # of which 200 are expected
+            assert await asyncio.wait_for(store.open("a", stays=True), PATIENCE) is None
+            store.held["b"].set()
+            assert await asyncio.wait_for(slow, PATIENCE) is None
+            assert store.budget.used == 450 + SIZE
 
         run(scenario())
 

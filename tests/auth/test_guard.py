@@ -138,21 +138,24 @@ def test_an_operators_key_is_good_for_management() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "name"),
+    ("make", "name"),
     [
-        (with_headers(signed(), authorization=None), "MissingAuthenticationTokenException"),
-        (signed(key=("NOBODY", SECRET)), "UnrecognizedClientException"),
-        (signed(key=(ID, SECRET, "token")), "UnrecognizedClientException"),
-        (signed(key=(OPERATOR, OPERATORS_SECRET)), "UnrecognizedClientException"),
-        (bearing("wrong", signed()), "UnrecognizedClientException"),
-        (signed(key=(ID, OPERATORS_SECRET)), "InvalidSignatureException"),
-        (signed(service="s3"), "InvalidSignatureException"),
-        (with_headers(signed(), authorization="AWS4-HMAC-SHA256 "), "IncompleteSignatureException"),
-        (bearing(METRICS_TOKEN, signed()), "AccessDeniedException"),
+        (lambda: with_headers(signed(), authorization=None), "MissingAuthenticationTokenException"),
+        (lambda: signed(key=("NOBODY", SECRET)), "UnrecognizedClientException"),
+        (lambda: signed(key=(ID, SECRET, "token")), "UnrecognizedClientException"),
+        (lambda: signed(key=(OPERATOR, OPERATORS_SECRET)), "UnrecognizedClientException"),
+        (lambda: bearing("wrong", signed()), "UnrecognizedClientException"),
+        (lambda: signed(key=(ID, OPERATORS_SECRET)), "InvalidSignatureException"),
+        (lambda: signed(service="s3"), "InvalidSignatureException"),
+        (
+            lambda: with_headers(signed(), authorization="AWS4-HMAC-SHA256 "),
+            "IncompleteSignatureException",
+        ),
+        (lambda: bearing(METRICS_TOKEN, signed()), "AccessDeniedException"),
     ],
 )
-def test_clients_of_aws_are_refused_as_aws_does(request_: Request, name: str) -> None:
-    answer = ask(request_)
+def test_clients_of_aws_are_refused_as_aws_does(make: Callable[[], Request], name: str) -> None:
+    answer = ask(make())
     assert answer.status == 403
     assert answer.headers == (("x-amzn-errortype", name),)
     assert answer.content_type == "application/json"

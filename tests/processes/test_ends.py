@@ -1,11 +1,13 @@
 """How models' processes end: as they are told, by themselves, or with the server."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from textwrap import dedent
 
@@ -35,6 +37,29 @@ STUCK = "ctypes.PyDLL(None).pause()"
 def says(response: Response, words: str) -> bool:
     assert isinstance(response.body, bytes)
     return response.status == 503 and words in response.body.decode()
+
+
+@uvloop_only
+def test_of_one_that_has_ended_nothing_is_left_for_the_collector(
+    run: Run, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    async def scenario() -> None:
+        async with launching() as launcher:
+            folder = write_model(tmp_path / "m")
+            subject = await Subject(folder, make_settings(), launcher).load()
+            assert await subject.evaluate("1 + 1") == "2"
+            await subject.finish()
+            await asyncio.wait_for(subject.process._channel.closed.wait(), PATIENCE)
+            gone = weakref.ref(subject.process)
+            del subject
+            await asyncio.sleep(0)  # those who call each other hold it until then
+            assert gone() is None
+
+    gc.disable()
+    try:
+        run(scenario())
+    finally:
+        gc.enable()
 
 
 @uvloop_only

@@ -46,6 +46,7 @@ def fail_amidst_stream(site: Site) -> str:
 
 
 FAILED = "500 PredictionError"
+NO_MEMORY = "507 OutOfMemory"
 
 SCRIPTS = Section(
     "Scripts",
@@ -58,9 +59,9 @@ SCRIPTS = Section(
              words="crash"),
         deed("takes all memory of the container", "SIGKILL, as the kernel sends it", CLOSED,
              Aftermath.REPLACED, words="be killed"),
-        deed("takes more memory at once than there is", "a GiB, where 64 MiB are left", FAILED,
+        deed("takes more memory at once than there is", "a GiB, where 64 MiB are left", NO_MEMORY,
              words="take too much"),
-        deed("leaks memory", "16 MiB at a time for ever, where 64 MiB are left", FAILED,
+        deed("leaks memory", "16 MiB at a time for ever, where 64 MiB are left", NO_MEMORY,
              kind=ALONE, words="leak"),
         deed("never returns", "waits for ever", "504 DeadlineExceeded", Aftermath.REPLACED,
              kind=HASTY, words="never return"),
