@@ -8,6 +8,12 @@ FIRST_GUESS = 2.0
 WEIGHT = 0.2
 """Of the latest model in that ratio."""
 
+LARGEST_RATIO = 10.0
+"""More is no matter of size: a script of some lines takes megabytes, and says nothing of others."""
+
+MOST_KNOWN = 100_000
+"""Folders whose models' sizes are remembered; each new version of a model has its own."""
+
 
 class Budget:
     """Bytes for models: a limit, and what is taken of it."""
@@ -34,6 +40,8 @@ class Budget:
 
     def learn(self, folder: Path, size: int, measured: int) -> None:
         """A model took so many bytes."""
+        if len(self._measured) >= MOST_KNOWN:
+            self._measured.clear()
         self._measured[folder] = measured
         if size:
-            self._ratio += WEIGHT * (measured / size - self._ratio)
+            self._ratio += WEIGHT * (min(measured / size, LARGEST_RATIO) - self._ratio)

@@ -21,10 +21,12 @@ class _MallInfo(ctypes.Structure):
     ]
 
 
+_library = ctypes.CDLL(None)  # each has classes of its own, which only a collection frees
+
+
 def _allocated() -> Callable[[], int]:
-    library = ctypes.CDLL(None)
     try:
-        mallinfo = library.mallinfo2
+        mallinfo = _library.mallinfo2
     except AttributeError:  # another C library, or one before glibc 2.33
         return resident_bytes
     mallinfo.restype = _MallInfo
@@ -71,7 +73,7 @@ def use_one_heap() -> None:
     Of the heaps that the GNU C library makes for threads it gives back what is free within, but not
     the end, which may be tens of megabytes of a model that has left.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(_library, "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
 
@@ -95,7 +97,7 @@ def give_back() -> None:
     """
     gc.collect(1)
     empty_caches()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = getattr(_library, "malloc_trim", None)
     if trim is not None:
         trim(0)
 

@@ -151,8 +151,15 @@ class Room:
         return place
 
     def _staying(self, place: Place) -> tuple[int, int]:
-        """Bytes of memory, and of the GPU's, of the other models that are never evicted."""
-        others = [each for each in self.places.values() if each.stays and each is not place]
+        """Bytes of memory, and of the GPU's, of the other loaded models that are never evicted.
+
+        What those that are loading will take is a guess, for which none is refused.
+        """
+        others = [
+            each
+            for each in self.places.values()
+            if each.stays and each.entry is not None and each is not place
+        ]
         return sum(each.bytes for each in others), sum(each.gpu_bytes for each in others)
 
     def _count(self, event: str, entry: Entry, change: int) -> None:

@@ -116,6 +116,7 @@ class Channel(asyncio.Protocol):
         self._transport = None
         self.closed.set()
         self._end()
+        self.receivers = {}  # who receives holds the channel: that would keep both
 
     def pause_writing(self) -> None:
         """The other end does not keep up."""

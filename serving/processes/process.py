@@ -208,13 +208,16 @@ class ModelProcess:
         if phase is not Phase.PARTING:
             self.reason = f"The model's process {how}."
             log.error("model %s: %s", self.name, self.reason)
-        self._traffic.fail(ServiceUnavailable(self.reason))
+        self._traffic.end(ServiceUnavailable(self.reason))
         self._counted()
         if phase is Phase.LOADING:
             self._settled(self.reason)
         elif phase is Phase.READY:
             self._lost(self.reason)
-        for done in self._done:
+        # Those who hear of it hold the model, and it them: they would keep each other.
+        self._settled = self._lost = _nothing
+        finished, self._done = self._done, []
+        for done in finished:
             done()
 
     # How it loads.
@@ -314,3 +317,7 @@ class ModelProcess:
         counting, self._counting = self._counting, None
         if counting is not None:
             counting.set_result(None)
+
+
+def _nothing(_reason: str) -> None:
+    return

@@ -110,6 +110,11 @@ class Traffic:
             self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self._channel.send(Kind.REQUEST, number, head, request.body)
 
+    def end(self, error: ServingError) -> None:
+        """Answer all that is under way with an error. Nobody is called after that."""
+        self.fail(error)
+        self._idle = self._stuck = _nothing
+
     def fail(self, error: ServingError) -> None:
         """Answer all that is under way with an error."""
         pending, self._pending = self._pending, {}
@@ -186,3 +191,7 @@ class Traffic:
             answer = problems.response(error)
             self._metrics.answered(answer.status, time.monotonic() - pending.began)
             reply.send(answer)
+
+
+def _nothing() -> None:
+    return

@@ -17,23 +17,30 @@ TARGET = "x-amzn-sagemaker-target-model"
 LOW, HIGH = b"0,5\n", b"2,5\n"
 """Rows for which the stump answers 1 and 3."""
 
-MEMORY = """
-import sys
-from serving.processes import memory
-
-print(memory.of(int(sys.argv[1])))
-"""
-"""Prints the bytes of a process and all that it has started."""
-
-KILL = """
+TREE = """
 import os, signal, sys
 from pathlib import Path
 
 server = sys.argv[1]
-(worker,) = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-os.kill(int(worker), signal.SIGKILL)
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+def tree(pid):
+    yield pid
+    for child in children(pid):
+        yield from tree(child)
+
+def anonymous(pid):
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss_Anon:"))
+
 """
-"""Kills the worker of a server."""
+"""Begins a program that looks at a server's processes."""
+
+PROCESSES = TREE + "print(*tree(server))"
+MEMORY = TREE + "print(sum(map(anonymous, tree(server))) * 1024)"
+KILL = TREE + "(worker,) = children(server); os.kill(int(worker), signal.SIGKILL)"
 
 
 class Many:
@@ -99,8 +106,15 @@ class Many:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(series))
 
     def memory(self) -> int:
-        """Proportional set size of all the server's processes, in bytes."""
+        """Proportional set size of the server's processes, in bytes, without pages of files.
+
+        Those are shared with other servers, and count as more when one of them ends.
+        """
         return int(self.server.beside(MEMORY))
+
+    def processes(self) -> list[str]:
+        """The ids of all the server's processes."""
+        return self.server.beside(PROCESSES).split()
 
     def kill_worker(self) -> None:
         self.server.beside(KILL)

@@ -57,21 +57,6 @@ def transform_fn(model, data, content_type, accept):
     raise MemoryError
 """
 
-PROCESSES = """
-import sys
-from pathlib import Path
-
-
-def descendants(pid):
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        yield child
-        yield from descendants(child)
-
-
-print(*descendants(sys.argv[1]))
-"""
-"""Prints the processes that a server has started."""
-
 
 @pytest.fixture(scope="session")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -164,11 +149,11 @@ class TestIsolation:
 
     def test_its_process_ends_before_the_unload_is_answered(self, many: Many, make: Make) -> None:
         name = make(FRAGILE).name
-        before = many.server.beside(PROCESSES).split()
+        before = many.processes()
         many.loads(name)
-        assert len(many.server.beside(PROCESSES).split()) == len(before) + 1
+        assert len(many.processes()) == len(before) + 1
         assert many.unload(name).status == 200
-        assert many.server.beside(PROCESSES).split() == before
+        assert many.processes() == before
 
 
 class TestLoad:
@@ -179,7 +164,7 @@ class TestLoad:
     def test_a_script_that_fails_says_why_and_leaves_nothing(
         self, many: Many, make: Make, source: str, words: str
     ) -> None:
-        before = many.server.beside(PROCESSES).split()
+        before = many.processes()
         status, kind, message = refused(many.load(make(source).name))
         assert (status, kind) == (500, "ModelLoadError")
         assert words in message
@@ -187,7 +172,7 @@ class TestLoad:
         good = make(FRAGILE).name
         many.loads(good)
         many.unload(good)
-        assert many.server.beside(PROCESSES).split() == before
+        assert many.processes() == before
 
     def test_who_asks_while_it_loads_waits(self, many: Many, make: Make) -> None:
         name, folder = make(FRAGILE)
