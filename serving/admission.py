@@ -17,7 +17,7 @@ import math
 
 from serving.errors import Overloaded
 
-STEADY_CALLS = 3
+STEADY_CALLS = 2.5
 STEADY_SECONDS = 0.002
 """Waiting that is always allowed: so many times what a call alone costs, and at least this, since
 shorter waits are lost in the noise of a busy machine."""
@@ -44,10 +44,13 @@ MAX_RETRY_SECONDS = 60
 class Gate:
     """The admission to one place where calls wait for a model."""
 
-    __slots__ = ("_burst", "_free_since", "_full", "_most", "alone", "rate", "room")
+    __slots__ = ("_burst", "_free_since", "_full", "_most", "_steady", "alone", "rate", "room")
 
-    def __init__(self, most: float = math.inf) -> None:
-        """Make it open for ``most`` calls: until a first was answered, nothing else is known."""
+    def __init__(self, most: float = math.inf, steady: float = STEADY_SECONDS) -> None:
+        """Make it open for ``most`` calls: until a first was answered, nothing else is known.
+
+        Waiting for ``steady`` seconds is always allowed.
+        """
         self.alone = 0.0
         """What a call costs that is not stacked with others, in seconds; 0 if not known."""
         self.rate = 0.0
@@ -55,6 +58,7 @@ class Gate:
         self.room = most
         """Most calls that may wait."""
         self._most = most
+        self._steady = steady
         self._burst = self._full = math.inf  # in seconds
         self._free_since = -math.inf
 
@@ -89,7 +93,7 @@ class Gate:
 
     def _settle(self) -> None:
         self._burst = min(self._burst, self._full)
-        seconds = max(self._burst, STEADY_SECONDS, STEADY_CALLS * self.alone)
+        seconds = max(self._burst, self._steady, STEADY_CALLS * self.alone)
         if self.rate:
             self.room = min(1.0 + seconds * self.rate, self._most)
 

@@ -27,6 +27,11 @@ INLINE_SECONDS = 0.002
 0.1 ms and twice that under load; a stall of 2 ms on the loop is not felt."""
 
 
+TURN_SECONDS = 0.0125
+"""Work of one turn of the loop that is never refused. Requests come in lumps, since clients and the
+kernel are not always awake; a shorter turn would leave the loop with nothing to do after each."""
+
+
 class Cost(NamedTuple):
     """What a prediction costs, in seconds, as measured when the model was loaded."""
 
@@ -74,7 +79,7 @@ class Batcher:
         self._inline_rows = 0 if model.foreign else min(max_rows, cost.rows_within(INLINE_SECONDS))
         self._merge_key = model.merge_key
         self._turn: list[Call] = []
-        self._turn_gate = Gate()
+        self._turn_gate = Gate(steady=TURN_SECONDS)
         self._queue: deque[Call] = deque()
         self._gate = Gate(max_queue)
         self._metrics = metrics or Metrics()
