@@ -57,9 +57,7 @@ class Template:
                 self._alarm.recv(4096)
                 self._reap()
             if self._control.fileno() in ready:
-                data, descriptors, _, _ = socket.recv_fds(
-                    self._control, LAYOUT.size, 1, socket.MSG_CMSG_CLOEXEC
-                )
+                data, descriptors = self._receive()
                 if not data:
                     self._part()
                     return None
@@ -71,6 +69,15 @@ class Template:
                 if self._fork():
                     return connection
                 connection.close()
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        """An order of the server's, and what it handed over; empty where it has gone."""
+        with suppress(ConnectionResetError):  # it went before it had read all that it was told
+            data, descriptors, _, _ = socket.recv_fds(
+                self._control, LAYOUT.size, 1, socket.MSG_CMSG_CLOEXEC
+            )
+            return data, descriptors
+        return b"", []
 
     def _fork(self) -> bool:
         """Fork; true in the new process."""

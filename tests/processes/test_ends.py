@@ -39,6 +39,18 @@ def says(response: Response, words: str) -> bool:
     return response.status == 503 and words in response.body.decode()
 
 
+def test_a_template_ends_in_order_though_the_server_went_without_hearing_all() -> None:
+    code = """
+    import socket
+    from serving.processes.template import Template
+    server, template = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    template.send(b"never read")
+    server.close()
+    assert Template(template).run() is None
+    """
+    subprocess.run([sys.executable, "-c", dedent(code)], check=True)
+
+
 @uvloop_only
 def test_of_one_that_has_ended_nothing_is_left_for_the_collector(
     run: Run, tmp_path: Path, make_settings: MakeSettings
