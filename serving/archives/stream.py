@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
@@ -47,11 +48,10 @@ class TarStream:
         self._expanded = 0
         self._reported = 0
         self._last = b""
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._file.close)
             self._source = _decompressed(self._file)
-        except BaseException:
-            self._file.close()
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ import struct
 from binascii import crc32
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import orjson
 
@@ -129,11 +130,11 @@ class Begun(AsyncIterator[bytes]):
 
 async def begin(body: AsyncIterator[bytes]) -> Begun:
     """Wait for the first chunk of a body. Raises what the body does; then it is closed."""
-    try:
-        return Begun(await anext(body, None), body)
-    except BaseException:
-        await close(body)
-        raise
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(close, body)
+        first = await anext(body, None)
+        undo.pop_all()
+    return Begun(first, body)
 
 
 async def close(body: AsyncIterator[bytes]) -> None:
