@@ -1,39 +1,28 @@
 """Command line: fill a server with models, and print what they cost."""
 
 import argparse
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from benchmarks import command
 from benchmarks.density import archives, library, mms, phases, report
 from benchmarks.density.phases import Question
 from benchmarks.density.report import Peer, Results
-from benchmarks.throughput import BenchmarkError, machine, workload
+from benchmarks.throughput import BenchmarkError, workload
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit status is 1 where it failed, or ``--check`` says so."""
     options = _parse(arguments)
-    # SIGTERM unwinds the stack like Ctrl-C does, so that no server outlives the benchmark.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        facts = machine.describe([])
+
+    def measure() -> Results:
         with tempfile.TemporaryDirectory(prefix="density-") as directory:
-            results = _measure(options, Path(directory))
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    print(", ".join(f"{name}: {value}" for name, value in facts.items()))
-    print(f"\n{report.tables(results)}\n")
-    sentences = report.missed(results)
-    for sentence in sentences:
-        print(sentence)
-    return 1 if options.check and sentences else 0
+            return _measure(options, Path(directory))
+
+    return command.run(measure, report.tables, report.missed, check=options.check)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

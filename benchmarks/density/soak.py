@@ -9,7 +9,6 @@ model loaded the figure is small, so that little of a leak is hidden in it.
 """
 
 import argparse
-import signal
 import sys
 import tempfile
 import time
@@ -20,10 +19,10 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import NamedTuple
 
+from benchmarks import command
 from benchmarks.density import client, memory, zoo
 from benchmarks.density.visitor import Tally, Visitor
 from benchmarks.density.zoo import Model
-from benchmarks.throughput import BenchmarkError, machine
 from benchmarks.throughput.targets import Started, Target, started
 from serving.footprint import proportional_bytes
 
@@ -73,23 +72,12 @@ class Results(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak; the exit status is 1 where it failed, or ``--check`` says so."""
     options = _parse(arguments)
-    # SIGTERM unwinds the stack like Ctrl-C does, so that no server outlives the benchmark.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        facts = machine.describe([])
+
+    def measure() -> Results:
         with tempfile.TemporaryDirectory(prefix="soak-") as directory:
-            results = _measure(options, Path(directory))
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    print(", ".join(f"{name}: {value}" for name, value in facts.items()))
-    print(f"\n{tables(results)}\n")
-    sentences = missed(results)
-    for sentence in sentences:
-        print(sentence)
-    return 1 if options.check and sentences else 0
+            return _measure(options, Path(directory))
+
+    return command.run(measure, tables, missed, check=options.check)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

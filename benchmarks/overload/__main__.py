@@ -1,17 +1,17 @@
 """Command line: overload each model in turn and print the table."""
 
 import argparse
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import command
 from benchmarks.overload import report, scenarios
 from benchmarks.overload.generator import Client
 from benchmarks.overload.report import Result
 from benchmarks.overload.scenarios import SCENARIOS, Scenario
-from benchmarks.throughput import BenchmarkError, machine
+from benchmarks.throughput import BenchmarkError
 from benchmarks.throughput.targets import Target, running
 
 CLOSED_CONNECTIONS = 64
@@ -31,25 +31,17 @@ SEED = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit status is 1 where it failed, or ``--check`` says so."""
     options = _parse(arguments)
-    # SIGTERM unwinds the stack like Ctrl-C does, so that no server outlives the benchmark.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     chosen = [scenario for scenario in SCENARIOS if scenario.name in options.models]
-    try:
-        facts = machine.describe([])
-        results = [_measure(scenario, options.seconds) for scenario in chosen]
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    print(", ".join(f"{name}: {value}" for name, value in facts.items()))
-    print(f"\n{report.table(results)}\n")
-    for scenario in chosen:
-        print(f"{scenario.name}: {scenario.about}.")
-    lines = [line for result in results for line in report.missed(result)]
-    for line in lines:
-        print(line)
-    return 1 if options.check and lines else 0
+    return command.run(
+        lambda: [_measure(scenario, options.seconds) for scenario in chosen],
+        lambda results: "\n".join([report.table(results), "", *map(_described, chosen)]),
+        lambda results: [line for result in results for line in report.missed(result)],
+        check=options.check,
+    )
+
+
+def _described(scenario: Scenario) -> str:
+    return f"{scenario.name}: {scenario.about}."
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
