@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import command
 from benchmarks.overload import report, scenarios
 from benchmarks.overload.generator import Client
-from benchmarks.overload.report import Result
+from benchmarks.overload.report import Result, Round
 from benchmarks.overload.scenarios import SCENARIOS, Scenario
 from benchmarks.throughput import BenchmarkError
 from benchmarks.throughput.targets import Target, running
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     chosen = [scenario for scenario in SCENARIOS if scenario.name in options.models]
     return command.run(
-        lambda: [_measure(scenario, options.seconds) for scenario in chosen],
+        lambda: _measure(chosen, options.rounds, options.seconds),
         lambda results: "\n".join([report.table(results), "", *map(_described, chosen)]),
         lambda results: [line for result in results for line in report.missed(result)],
         check=options.check,
@@ -53,6 +53,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=_positive, default=5, help="of each measurement (%(default)s)"
     )
+    parser.add_argument("--rounds", type=_positive, default=5, help="of all models (%(default)s)")
     parser.add_argument(
         "--models",
         nargs="+",
@@ -71,7 +72,17 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _measure(scenario: Scenario, seconds: int) -> Result:
+def _measure(chosen: Sequence[Scenario], rounds: int, seconds: int) -> list[Result]:
+    """Take the models in turn in each round: the machine is not the same from minute to minute."""
+    results = [Result(scenario.name, []) for scenario in chosen]
+    for number in range(1, rounds + 1):
+        for scenario, result in zip(chosen, results, strict=True):
+            print(f"round {number} of {rounds}: {scenario.name}", file=sys.stderr, flush=True)
+            result.rounds.append(_round(scenario, seconds))
+    return results
+
+
+def _round(scenario: Scenario, seconds: int) -> Round:
     with tempfile.TemporaryDirectory(prefix="overload-") as directory:
         model = Path(directory) / "model"
         model.mkdir()
@@ -89,7 +100,7 @@ def _target(scenario: Scenario, model: Path) -> Target:
     return Target(scenario.name, command)
 
 
-def _load(scenario: Scenario, port: int, seconds: int) -> Result:
+def _load(scenario: Scenario, port: int, seconds: int) -> Round:
     request, end = scenarios.request(scenario.body), LEAD_SECONDS + seconds
     with Client(port, request, CLOSED_CONNECTIONS) as client:
         busy = report.summarise(client.closed_loop(end), LEAD_SECONDS, end)
@@ -97,16 +108,11 @@ def _load(scenario: Scenario, port: int, seconds: int) -> Result:
         raise BenchmarkError(f"{scenario.name}: not one prediction came in {seconds} seconds.")
     capacity = busy.answered
     with Client(port, request, OPEN_CONNECTIONS) as client:
-        phases = []
-        for load in (UNLOADED, OVERLOADED):
-            answers = client.open_loop(load * capacity, end, SEED)
-            phases.append(report.summarise(answers, LEAD_SECONDS, end))
-            print(
-                f"{scenario.name}: {load:g} times {capacity:,.0f} requests/s are done",
-                file=sys.stderr,
-                flush=True,
-            )
-    return Result(scenario.name, capacity, *phases)
+        unloaded, overload = (
+            report.summarise(client.open_loop(load * capacity, end, SEED), LEAD_SECONDS, end)
+            for load in (UNLOADED, OVERLOADED)
+        )
+    return Round(capacity, unloaded, overload)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """From answers to the table, and the bars to reach."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import NamedTuple
 
 from benchmarks.overload.generator import Answer
@@ -45,14 +46,35 @@ class Phase(NamedTuple):
     """Requests with neither a prediction nor a refusal."""
 
 
-class Result(NamedTuple):
-    """One model."""
+class Round(NamedTuple):
+    """A server of its own, asked for its capacity and then under both loads."""
 
-    name: str
     capacity: float
     """Answers a second with as many requests under way as there are connections."""
     unloaded: Phase
     overload: Phase
+
+    @property
+    def share(self) -> float:
+        """Part of the capacity that is answered in overload."""
+        return self.overload.answered / self.capacity
+
+    @property
+    def slower(self) -> float:
+        """The p99 of the accepted, in times of the unloaded one."""
+        return self.overload.p99_ms / self.unloaded.p99_ms
+
+
+class Result(NamedTuple):
+    """One model, in at least one round."""
+
+    name: str
+    rounds: list[Round]
+
+    @property
+    def errors(self) -> int:
+        """Requests of all rounds with neither a prediction nor a refusal."""
+        return sum(one.unloaded.errors + one.overload.errors for one in self.rounds)
 
 
 def summarise(answers: Sequence[Answer], begin: float, end: float) -> Phase:
@@ -78,40 +100,48 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def table(results: Sequence[Result]) -> str:
-    """The results as a Markdown table."""
+    """The medians over the rounds as a Markdown table, with the range of what has a bar."""
     rows = [HEADER, tuple("---" if name == "model" else "---:" for name in HEADER)]
-    for name, capacity, unloaded, overload in results:
+    for result in results:
+        name, rounds = result
+        overloads = [one.overload for one in rounds]
         rows.append(
             (
                 name,
-                f"{capacity:,.0f}",
-                f"{unloaded.p99_ms:.1f}",
-                f"{overload.offered:,.0f}",
-                f"{overload.answered:,.0f}",
-                f"{overload.answered / capacity:.2f}",
-                f"{overload.p50_ms:.1f}",
-                f"{overload.p99_ms:.1f}",
-                f"{overload.p99_ms / unloaded.p99_ms:.2f}",
-                f"{overload.refused:,}",
-                f"{overload.refused_p99_ms:.1f}",
-                str(unloaded.errors + overload.errors),
+                f"{median(one.capacity for one in rounds):,.0f}",
+                f"{median(one.unloaded.p99_ms for one in rounds):.1f}",
+                f"{median(one.offered for one in overloads):,.0f}",
+                f"{median(one.answered for one in overloads):,.0f}",
+                _spread((one.share for one in rounds), 2),
+                f"{median(one.p50_ms for one in overloads):.1f}",
+                f"{median(one.p99_ms for one in overloads):.1f}",
+                _spread((one.slower for one in rounds), 2),
+                f"{median(one.refused for one in overloads):,.0f}",
+                _spread((one.refused_p99_ms for one in overloads), 1),
+                str(result.errors),
             )
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def _spread(values: Iterable[float], digits: int) -> str:
+    """The median, with the lowest and the highest where there are several."""
+    seen = list(values)
+    middle = f"{median(seen):.{digits}f}"
+    if len(seen) == 1:
+        return middle
+    return f"{middle} ({min(seen):.{digits}f} to {max(seen):.{digits}f})"
+
+
 def missed(result: Result) -> list[str]:
-    """The bars that the server missed, a sentence each."""
-    unloaded, overload = result.unloaded, result.overload
-    share, slower = overload.answered / result.capacity, overload.p99_ms / unloaded.p99_ms
-    errors = unloaded.errors + overload.errors
+    """The bars that the medians over the rounds missed, a sentence each."""
+    share = median(one.share for one in result.rounds)
+    slower = median(one.slower for one in result.rounds)
+    refusal = median(one.overload.refused_p99_ms for one in result.rounds)
     bars = [
         (share >= GOODPUT, f"{share:.0%} of the capacity is answered; wanted {GOODPUT:.0%}"),
         (slower <= SLOWER, f"p99 is {slower:.2f} times the unloaded; wanted {SLOWER:g}"),
-        (
-            overload.refused_p99_ms <= REFUSAL_MS,
-            f"refusals take {overload.refused_p99_ms:.0f} ms; wanted {REFUSAL_MS:.0f}",
-        ),
-        (not errors, f"{errors} requests failed"),
+        (refusal <= REFUSAL_MS, f"refusals take {refusal:.0f} ms; wanted {REFUSAL_MS:.0f}"),
+        (not result.errors, f"{result.errors} requests failed"),
     ]
     return [f"MISSED: {result.name}: {text}." for reached, text in bars if not reached]

@@ -12,10 +12,11 @@ import pytest
 from benchmarks.overload import scenarios
 from benchmarks.overload.__main__ import main
 from benchmarks.overload.generator import Answer, Client, arrivals
-from benchmarks.overload.report import Phase, Result, missed, percentile, summarise, table
+from benchmarks.overload.report import Phase, Result, Round, missed, percentile, summarise, table
 
 UNLOADED = Phase(30.0, 30.0, 5.0, 10.0, 0, 0.0, 0)
 OVERLOAD = Phase(200.0, 90.0, 20.0, 30.0, 110, 50.0, 0)
+ROUND = Round(100.0, UNLOADED, OVERLOAD)
 
 
 @pytest.fixture
@@ -98,12 +99,22 @@ def test_what_was_due_outside_the_time_does_not_count_but_silence_always_does() 
 
 
 def test_the_table_gives_shares_and_ratios() -> None:
-    line = table([Result("fake", 100.0, UNLOADED, OVERLOAD)]).splitlines()[-1]
+    line = table([Result("fake", [ROUND])]).splitlines()[-1]
     assert line == "| fake | 100 | 10.0 | 200 | 90 | 0.90 | 20.0 | 30.0 | 3.00 | 110 | 50.0 | 0 |"
 
 
+def test_several_rounds_give_medians_and_the_range_of_what_has_a_bar() -> None:
+    faster = Round(100.0, UNLOADED, OVERLOAD._replace(answered=98.0, p99_ms=20.0))
+    slower = Round(100.0, UNLOADED, OVERLOAD._replace(answered=50.0, p99_ms=50.0))
+    result = Result("fake", [faster, ROUND, slower])
+    line = table([result]).splitlines()[-1]
+    assert "| 0.90 (0.50 to 0.98) |" in line
+    assert "| 3.00 (2.00 to 5.00) |" in line
+    assert missed(result) == []
+
+
 def test_bars_are_reached_at_their_limits() -> None:
-    assert missed(Result("fake", 100.0, UNLOADED, OVERLOAD)) == []
+    assert missed(Result("fake", [ROUND])) == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +127,7 @@ def test_bars_are_reached_at_their_limits() -> None:
     ],
 )
 def test_a_bar_that_is_missed_is_named(worse: Phase, said: str) -> None:
-    (line,) = missed(Result("fake", 100.0, UNLOADED, worse))
+    (line,) = missed(Result("fake", [Round(100.0, UNLOADED, worse)]))
     assert line.startswith("MISSED: fake: ")
     assert said in line
 
