@@ -30,7 +30,12 @@ MAX_TRANSFORM_MB = 100
 HEALTHY = Response(200)
 
 
-def _own_exposition(counts: Metrics) -> bytes:
+Exposition = Callable[[Metrics], bytes]
+"""Writes /metrics, given what this process has counted."""
+
+
+def own_exposition(counts: Metrics) -> bytes:
+    """What this process alone has counted."""
     return metrics.exposition([counts.snapshot(resident_bytes())])
 
 
@@ -41,7 +46,7 @@ class Application:
         self,
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
-        exposition: Callable[[Metrics], bytes] = _own_exposition,
+        exposition: Exposition = own_exposition,
         many: Callable[[Tools], MultiModel] | None = None,
     ) -> None:
         """Make it without a model.

@@ -30,7 +30,7 @@ LAYERS = (
     "multi single",
     "application",
     "processes runtime",
-    "front",
+    "front preparing",
     "hosts",
     "cli",
 )

@@ -2,12 +2,9 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from serving import archives, configuration, machine
-from serving.progress import Bar
+from serving import configuration
 from serving.settings import Settings
 
 Environment = Mapping[str, str]
@@ -35,27 +32,3 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         if text is not None:
             values[name] = configuration.parse(name, f"--{name}", text)
     return values
-
-
-def model_folder(source: str, settings: Settings) -> Path:
-    """The directory of the model at ``source``, fetched and unpacked where that is needed.
-
-    Raises:
-        ArchiveError: there is none, or it is refused.
-    """
-    machine.set_region(settings.region)
-    with Bar("Fetching the model") as progress:
-        return archives.fetch(
-            source, settings.cache, limit=settings.max_unpacked, progress=progress
-        )
-
-
-def with_code(settings: Settings, model: Path) -> Settings:
-    """The settings with the folder of the user's script, fetched and unpacked if need be.
-
-    Raises:
-        ArchiveError: there is none, or it is refused.
-    """
-    if settings.code_folder(model) == model / "code":
-        return settings
-    return replace(settings, code=str(model_folder(settings.code, settings)))

@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from serving import engines, warmup
-from serving.cli.common import Environment, model_folder, read_settings, with_code
+from serving.cli.common import Environment, read_settings
 from serving.model import Model, Tensor
+from serving.preparing import model_folder, with_code
 
 ANY = "any, as its script decides"
 

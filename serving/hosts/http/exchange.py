@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 from serving import problems
+from serving.hosts import messages
 from serving.hosts.http import wire
 from serving.values import Response
 
@@ -57,8 +58,8 @@ class Exchange:
     async def _stream(self, response: Response) -> None:
         connection = self._connection
         body = cast("AsyncIterator[bytes]", response.body)
-        bodiless = self.head_only or response.status in wire.BODILESS
-        chunked = self.current and response.status not in wire.BODILESS
+        bodiless = self.head_only or response.status in messages.BODILESS
+        chunked = self.current and response.status not in messages.BODILESS
         begun = False
         try:
             async with _closing(body):
@@ -93,6 +94,4 @@ async def _closing(body: AsyncIterator[bytes]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        close = getattr(body, "aclose", None)
-        if close is not None:
-            await close()
+        await messages.close(body)

@@ -10,6 +10,7 @@ from typing import Protocol
 import httptools
 
 from serving.errors import BadRequest, NotImplementedByServer, RequestTimeout, ServingError
+from serving.hosts import messages
 from serving.hosts.http import rules
 from serving.hosts.http.heads import END_OF_HEAD
 from serving.hosts.http.shared import Shared
@@ -158,7 +159,7 @@ class Receiver:
         if self._body:
             self._append(body)
         elif len(body) > self._limits.max_body:
-            raise rules.body_too_large(self._limits)
+            raise messages.body_too_large(self._limits.max_body)
         else:
             self._body = body
 
@@ -248,7 +249,7 @@ class Receiver:
             self._body = bytearray(self._body)
         self._body += body
         if len(self._body) > self._limits.max_body:
-            raise rules.body_too_large(self._limits)
+            raise messages.body_too_large(self._limits.max_body)
 
     def _bound(self, size: int) -> None:
         """Limit what is taken besides the body: an unfinished head, chunks' framing, trailers.

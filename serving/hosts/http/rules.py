@@ -8,9 +8,9 @@ from serving.errors import (
     HeaderFieldsTooLarge,
     HttpVersionNotSupported,
     NotImplementedByServer,
-    PayloadTooLarge,
     ServingError,
 )
+from serving.hosts import messages
 from serving.hosts.http.shared import Limits
 from serving.values import Headers
 
@@ -36,7 +36,7 @@ def check(version: str, headers: Headers, limits: Limits) -> None:
             f"Transfer-Encoding {coding!r} is not supported, only chunked."
         )
     if int(headers.get("content-length", 0)) > limits.max_body:
-        raise body_too_large(limits)
+        raise messages.body_too_large(limits.max_body)
     expect = headers.get("expect", "100-continue")
     if expect.lower() != "100-continue":
         raise ExpectationFailed(f"Expect {expect!r} is not known, only 100-continue.")
@@ -65,12 +65,4 @@ def head_too_large(limits: Limits) -> ServingError:
     """The error for a head, or for trailers and chunk extensions, beyond the limit."""
     return HeaderFieldsTooLarge(
         f"The request's head, or what surrounds its body, is larger than {limits.max_head} bytes."
-    )
-
-
-def body_too_large(limits: Limits) -> ServingError:
-    """The error for a body beyond the limit."""
-    return PayloadTooLarge(
-        f"The body is larger than {limits.max_body} bytes; "
-        f"SAGEMAKER_MAX_PAYLOAD_IN_MB sets the limit."
     )

@@ -11,22 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 import uvloop
 from gunicorn.workers.base import Worker
 
-from serving import emf
-from serving.application import Application
-from serving.entry import Entry, State
-from serving.front import Front
-from serving.gpu import Gpu
+from serving.entry import State
 from serving.hosts.http import wire
 from serving.hosts.http.board import Phase
 from serving.hosts.http.connection import Connection
 from serving.hosts.http.ledger import Ledger
 from serving.hosts.http.listener import Listener
 from serving.hosts.http.shared import Limits, Shared
-from serving.loader import Loader
+from serving.hosts.site import Site
 from serving.machine import take_gpu
-from serving.multi import MultiModel
-from serving.processes.fleet import Fleet
-from serving.service import Tools
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,9 +36,6 @@ class HttpWorker(Worker):
 
     slot = 0
     """Place on the board, given by the arbiter before the fork."""
-
-    _fleet: Fleet | None = None
-    """Processes of models, on a server of many."""
 
     def load_wsgi(self) -> None:
         """There is none: the worker calls the core."""
@@ -72,58 +62,44 @@ class HttpWorker(Worker):
         server = cast("Server", self.app)
         settings, board = server.settings, server.board
 
-        exposition = partial(server.ledger.exposition, self.slot)
-        application = Application(settings, loop, exposition, self._many if settings.many else None)
-        front = Front(application, loop, settings)
+        site = Site(
+            settings,
+            loop,
+            told=self._told,
+            keep=server.registrations.keep,
+            exposition=partial(server.ledger.exposition, self.slot),
+        )
+        application = site.application
         shared = Shared(
             application,
             _limits(settings),
             loop,
             partial(board.set_connections, self.slot),
-            handle=front.handle,
+            handle=site.handle,
             access_log=settings.access_log,
         )
         listener = Listener(
             self.sockets, lambda: Connection(shared), loop, board, self.slot, server.tls
         )
-        tasks = [loop.create_task(self._tick(shared, server.ledger))]
-        if settings.emf_namespace:
-            reporter = emf.Reporter(settings.emf_namespace, application.metrics)
-            tasks.append(loop.create_task(reporter.run(settings.emf_interval)))
-        if server.folder is not None:
-            application.load(server.folder, self._changed)
-        else:
-            tasks.append(loop.create_task(self._count_processes()))
-            application.open(server.registrations.read(), self._ready)
+        ticks = loop.create_task(self._tick(shared, server.ledger))
+        site.open(server.folder, server.registrations.read())
 
         await self._stop.wait()
         board.set_phase(self.slot, Phase.STOPPING)
         end = time.monotonic() + settings.drain_timeout
-        drained = loop.create_task(front.drain())
+        drained = loop.create_task(site.drain())
         await self._drain(shared, listener, end)
         await asyncio.wait({drained}, timeout=max(0.0, end - time.monotonic()))
-        for task in tasks:
-            task.cancel()
+        ticks.cancel()
         server.ledger.write(self.slot, application.metrics)
-        application.close()
-        if self._fleet is not None:
-            await self._fleet.close()
+        await site.close()
 
-    def _many(self, tools: Tools) -> MultiModel:
-        self._fleet = Fleet(tools)
-        keep = cast("Server", self.app).registrations.keep
-        return MultiModel(tools, Loader(tools, self._fleet.fork, Gpu.find()), keep, self._changed)
-
-    def _changed(self, entry: Entry) -> None:
-        if entry.state is State.READY:
-            self._ready()
-        elif entry.state is State.BROKEN:
-            log.error("this worker stops, to be replaced: %s", entry.reason)
-            self._stop.set()
-
-    def _ready(self) -> None:
-        if not self._stop.is_set():
+    def _told(self, state: State, reason: str) -> None:
+        if state is State.READY and not self._stop.is_set():
             cast("Server", self.app).board.set_phase(self.slot, Phase.READY)
+        elif state is State.BROKEN:
+            log.error("this worker stops, to be replaced: %s", reason)
+            self._stop.set()
 
     async def _tick(self, shared: Shared, ledger: Ledger) -> None:
         while True:
@@ -137,11 +113,6 @@ class HttpWorker(Worker):
                 log.error("the arbiter is gone; this worker stops")
                 self._stop.set()
             await asyncio.sleep(TICK_SECONDS)
-
-    async def _count_processes(self) -> None:
-        while self._fleet is not None:
-            await asyncio.sleep(TICK_SECONDS)
-            await self._fleet.count()
 
     async def _drain(self, shared: Shared, listener: Listener, deadline: float) -> None:
         """Let requests finish; connections opened meanwhile are told that the server stops."""
