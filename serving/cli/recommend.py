@@ -1,0 +1,123 @@
+"""``serving recommend``: the settings with which a model takes the most load on this machine."""
+
+import argparse
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from serving import configuration, machine
+from serving.bench import payloads
+from serving.bench.target import Message
+from serving.recommend import report, search, trial
+from serving.recommend.search import Candidate
+from serving.recommend.trial import Level, Subject
+
+WORKERS = "SAGEMAKER_MODEL_SERVER_WORKERS"
+THREADS = "SERVING_THREADS"
+ROWS = "SERVING_MAX_BATCH_ROWS"
+
+CONNECTIONS = (1, 8, 32, 64)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    add = parser.add_argument
+    add("model", help="model directory, archive or URL")
+    add(
+        "--payload",
+        action="append",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="a request, as clients send it; several are sent by turns",
+    )
+    add("--content-type", default="", metavar="TYPE", help="what FILE is [by its suffix]")
+    add("--accept", default="", metavar="TYPE", help="what the answers should be")
+    add(
+        "--latency",
+        type=_above_zero,
+        default=100.0,
+        metavar="MS",
+        help="longest p99 that is good, in milliseconds [%(default)g]",
+    )
+    add("--seconds", type=_above_zero, default=3.0, help="of each load [%(default)g]")
+    add("--price", type=float, default=0.0, metavar="P", help="of the instance, an hour")
+    add(
+        "--try",
+        dest="tried",
+        action="append",
+        type=_variable,
+        default=[],
+        metavar="NAME=A,B,C",
+        help="values of a further variable, or of one that is tried in any case: "
+        f"{WORKERS}, {THREADS} and {ROWS}",
+    )
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    """Try, and print what to set; 1 where nothing keeps the latency.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or a server does not start.
+    """
+    limit = options.latency / 1e3
+    bodies = payloads.all_of(options.payload, 0, 0, options.content_type, 0)
+    subject = Subject(
+        options.model,
+        [_message(body, content_type, options.accept) for body, content_type in bodies],
+        environment,
+        CONNECTIONS,
+        options.seconds,
+    )
+    found: dict[Candidate, list[Level]] = {}
+
+    def measure(candidate: Candidate, effort: float) -> float:
+        found[candidate] = trial.levels(subject, candidate, effort)
+        score = trial.score(found[candidate], limit)
+        named = " ".join(f"{name}={value}" for name, value in candidate)
+        outcome = f"{score:,.0f} predictions/s" if score > 0 else "too slow"
+        print(f"{named}: {outcome}", file=sys.stderr, flush=True)
+        return score
+
+    leader, tried = search.best(grid(environment, dict(options.tried)), measure)
+    print(report.text(leader, tried, found, limit=limit, price=options.price))
+    return 0 if leader.score > 0 else 1
+
+
+def grid(environment: Mapping[str, str], further: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """What is tried: powers of two up to the CPUs, and bounds of a batch; then what was asked for.
+
+    Raises:
+        SettingError: the environment has a setting that is not allowed.
+    """
+    settings = configuration.read(environment)
+    cpus = machine.cpu_count()
+    steps = [str(2**power) for power in range(int(math.log2(cpus)) + 1)]
+    if str(cpus) not in steps:
+        steps.append(str(cpus))
+    rows = [str(settings.max_batch_rows), *("1", "16", "128")]
+    return {WORKERS: steps[::-1], THREADS: steps, ROWS: list(dict.fromkeys(rows)), **further}
+
+
+def _message(body: bytes, content_type: str, accept: str) -> Message:
+    fields = {"content-type": content_type, "accept": accept}
+    return Message({name: value for name, value in fields.items() if value}, body)
+
+
+def _variable(text: str) -> tuple[str, list[str]]:
+    name, _, values = text.partition("=")
+    found = [value.strip() for value in values.split(",") if value.strip()]
+    if not name or not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=A,B,C")
+    return name, found
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number

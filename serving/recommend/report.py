@@ -1,0 +1,69 @@
+"""What was found, as text: the settings to paste, the evidence, and what it costs."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from serving.recommend.search import Candidate, Trial
+from serving.recommend.trial import Level, best_level
+
+HOUR = 3600.0
+MILLION = 1e6
+
+
+def text(
+    leader: Trial,
+    tried: Sequence[Trial],
+    found: Mapping[Candidate, Sequence[Level]],
+    *,
+    limit: float,
+    price: float,
+) -> str:
+    """All of it, as Markdown.
+
+    Args:
+        leader: The best.
+        tried: All.
+        found: The loads of each.
+        limit: Of the p99, in seconds.
+        price: Of an instance, an hour; 0: not known.
+    """
+    level = best_level(found[leader.candidate], limit)
+    if level is None:
+        nearest = min(found[leader.candidate], key=lambda each: each.p99)
+        told = f"No settings keep the p99 within {limit * 1e3:g} ms; the nearest, {_about(nearest)}"
+    else:
+        told = f"{level.rate:,.0f} predictions/s, {_about(level)}"
+    parts = [f"{told}:"]
+    parts += ["", *(f"    {name}={shlex.quote(value)}" for name, value in leader.candidate), ""]
+    if level is not None and price:
+        cost = price / (level.rate * HOUR) * MILLION
+        parts += [f"At {price:g} an hour, a million predictions cost {cost:.4f}.", ""]
+    return "\n".join([*parts, _table(tried, found, limit)])
+
+
+def _about(level: Level) -> str:
+    return (
+        f"with {level.connections} connections, p50 {level.p50 * 1e3:.2f} ms, "
+        f"p99 {level.p99 * 1e3:.2f} ms"
+    )
+
+
+def _table(tried: Sequence[Trial], found: Mapping[Candidate, Sequence[Level]], limit: float) -> str:
+    """Every candidate with its best load, or with that of the lowest p99 if none is good."""
+    head = ["settings", "connections", "predictions/s", "p50, ms", "p99, ms", "errors", "trial"]
+    lines = [head, ["---", *["---:"] * 5, "---"]]
+    for trial in sorted(tried, key=lambda each: -each.score):
+        levels = found[trial.candidate]
+        level = best_level(levels, limit) or min(levels, key=lambda each: each.p99)
+        lines.append(
+            [
+                ", ".join(f"{name}={value}" for name, value in trial.candidate),
+                str(level.connections),
+                f"{level.rate:,.0f}",
+                f"{level.p50 * 1e3:.2f}",
+                f"{level.p99 * 1e3:.2f}",
+                str(level.errors),
+                "long" if trial.whole else "short",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
