@@ -11,11 +11,13 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 from serving.hosts.http import tls
-from serving.hosts.http.board import Board
+from serving.hosts.http.board import Board, Phase
 from serving.hosts.http.ledger import Ledger
 from serving.hosts.http.registrations import Registrations
 from serving.hosts.http.worker import HttpWorker
 from serving.settings import Settings
+
+log = logging.getLogger("serving")
 
 SPARE_SLOTS = 8
 """Slots beyond two for each worker: at SIGHUP all successors start while their workers drain."""
@@ -101,7 +103,28 @@ class WorkersArbiter(Arbiter):
         """
         if self.stillborn:
             raise HaltServer("A worker ended while it loaded the model.", 1)
-        super().manage_workers()
+        if len(self.WORKERS) <= self.num_workers or self._succeeded():
+            super().manage_workers()
+
+    def reload(self) -> None:
+        """Replace all workers, at SIGHUP: `manage_workers` ends the old ones, once it may."""
+        if _server(self).settings.many:
+            # Two owners of the registry would each miss what the other is told.
+            super().reload()
+            return
+        log.info("the workers are replaced as soon as their successors are ready")
+        for _ in range(self.num_workers):
+            self.spawn_worker()
+
+    def _succeeded(self) -> bool:
+        """Whether the youngest workers, as many as there should be, can answer.
+
+        Until then the older ones go on: those of a model that cannot be loaded never can.
+        """
+        workers = cast("list[HttpWorker]", list(self.WORKERS.values()))
+        youngest = sorted(workers, key=lambda worker: worker.age)[-self.num_workers :]
+        board = _server(self).board
+        return all(board.phase(worker.slot) is Phase.READY for worker in youngest)
 
 
 def run(settings: Settings, folder: Path | None) -> None:

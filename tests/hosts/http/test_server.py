@@ -17,6 +17,7 @@ import xgboost
 
 from serving.hosts.http import server as host
 from tests.conftest import MakeSettings
+from tests.contract.scripts import FRAGILE, Gate, script_model
 from tests.hosts.http.support import PING, Client
 from tests.support import PATIENCE, cli, environment
 
@@ -24,6 +25,7 @@ ROW = (
     b"POST /invocations HTTP/1.1\r\nHost: a\r\n"
     b"Content-Type: text/csv\r\nContent-Length: 9\r\n\r\n1,2,3,4,5"
 )
+CALL = b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 SCRIPT = """
 import logging
 from pathlib import Path
@@ -234,6 +236,40 @@ def test_all_that_workers_counted_stays_when_they_are_replaced(
         server.wait_for(r"Worker exiting|serving: model .* ready")
     counted = server.connect().ask(PING.replace(b"ping", b"metrics")).body
     assert b'serving_requests_total{status="200"} 4.0' in counted
+
+
+def test_at_sighup_a_worker_answers_until_its_successor_can(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    fragile = script_model(tmp_path / "fragile", FRAGILE)
+    server = start(fragile, workers=1)
+    (before,) = server.workers
+    loading = Gate(fragile, "loading")
+    server.process.send_signal(signal.SIGHUP)
+    loading.reached()
+    assert [server.connect().ask(CALL).body for _ in range(3)] == [b"%d" % before] * 3
+    loading.open()
+    after = server.ready()
+    server.wait_for(rf"Worker exiting \(pid: {before}\)")
+    assert server.connect().ask(CALL).body == b"%d" % after
+
+
+def test_at_sighup_workers_stay_where_their_successors_cannot_load(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    fragile = script_model(tmp_path / "fragile", FRAGILE)
+    server = start(fragile, workers=1)
+    (before,) = server.workers
+    code = fragile / "code" / "inference.py"
+    code.write_text("raise ValueError('not this one')")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("not this one")
+    assert [server.connect().ask(CALL).body for _ in range(3)] == [b"%d" % before] * 3
+    code.write_text(FRAGILE)
+    server.process.send_signal(signal.SIGHUP)
+    after = server.ready()
+    server.wait_for(rf"Worker exiting \(pid: {before}\)")
+    assert server.connect().ask(CALL).body == b"%d" % after
 
 
 def test_connections_spread_evenly_over_the_workers(
