@@ -38,7 +38,8 @@ def page(found: dict[str, Any]) -> str:
         parts += ["<h2>Answers against offered load</h2>", _throughput(opened)]
     if answered:
         parts += ["<h2>Latency by percentile</h2>", _curves(answered)]
-        parts += ["<h2>Latency over time</h2>", _timeline(stages)]
+    if any(each["timeline"] for each in answered):
+        parts += ["<h2>Latency over time</h2>", _timeline(answered)]
     data = json.dumps(found).replace("<", "\\u003c")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
