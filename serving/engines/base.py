@@ -7,6 +7,9 @@ from typing import NamedTuple
 from serving.model import Model
 from serving.settings import Settings
 
+CONVERTED = ".xgb.onnx"
+"""Ends the name of a booster in ONNX's format, which the XGBoost engine serves."""
+
 
 class Engine(NamedTuple):
     """A library that runs models, and how its models are recognised."""

@@ -11,7 +11,7 @@ import json
 import math
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,14 +21,8 @@ from numpy.typing import NDArray
 from xgboost.libpath import find_lib_path
 
 from serving.engines.boosters import reason
+from serving.engines.ensemble import Predictor, combined
 from serving.errors import BadRequest
-
-Predictor = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Takes rows of shape (rows, features), NaN where a value is missing; returns predictions of shape
-(rows,) or (rows, classes)."""
-
-VOTING = {"multi:softmax", "binary:hinge"}
-"""Objectives that predict labels, of which a mean says nothing."""
 
 _LIBRARY = ctypes.CDLL(find_lib_path()[0])  # the library xgboost itself has loaded
 _PREDICT = _LIBRARY.XGBoosterPredictFromDense
@@ -47,12 +41,7 @@ _LAST_ERROR.restype = ctypes.c_char_p
 
 def predictor(boosters: Sequence[xgboost.Booster], objective: str) -> Predictor:
     """The predictions of a booster, or of several together: the mean, or of labels the majority."""
-    each = [_single(booster) for booster in boosters]
-    if len(each) == 1:
-        return each[0]
-    if objective in VOTING:
-        return lambda rows: _majority(np.stack([predict(rows) for predict in each]))
-    return lambda rows: np.mean([predict(rows) for predict in each], axis=0, dtype=np.float32)
+    return combined([_single(booster) for booster in boosters], objective)
 
 
 def _single(booster: xgboost.Booster) -> Predictor:
@@ -71,14 +60,6 @@ def _predict_linear(booster: xgboost.Booster, rows: NDArray[np.float32]) -> NDAr
         return booster.predict(xgboost.DMatrix(rows), validate_features=False)
     except xgboost.core.XGBoostError as error:
         raise BadRequest(f"Unable to evaluate payload provided: {reason(error)}") from error
-
-
-def _majority(votes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The label most boosters vote for, of shape (rows,); the smallest of those with most votes."""
-    labels = np.unique(votes)
-    counts = [(votes == label).sum(axis=0) for label in labels]
-    majority: NDArray[np.float32] = labels[np.argmax(counts, axis=0)]
-    return majority
 
 
 class _Proxy:

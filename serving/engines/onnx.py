@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serving.codecs import Outputs
 from serving.engines import cuda, declared, rows, tensors
-from serving.engines.base import Engine
+from serving.engines.base import CONVERTED, Engine
 from serving.errors import BadRequest, ModelLoadError, PredictionError
 from serving.model import Model, Native, Tensor
 from serving.settings import Settings
@@ -44,9 +44,11 @@ row, from class to probability."""
 
 
 def files(folder: Path) -> list[Path]:
-    """``model.onnx``, or else all ``*.onnx``."""
+    """``model.onnx``, or else all ``*.onnx`` but converted boosters."""
     preferred = folder / "model.onnx"
-    return [preferred] if preferred.is_file() else sorted(folder.glob("*.onnx"))
+    if preferred.is_file():
+        return [preferred]
+    return sorted(path for path in folder.glob("*.onnx") if not path.name.endswith(CONVERTED))
 
 
 def load(paths: list[Path], settings: Settings) -> Model:
@@ -65,22 +67,26 @@ def load(paths: list[Path], settings: Settings) -> Model:
             f"There are several ONNX files, {', '.join(path.name for path in paths)}; name the one "
             "to serve model.onnx."
         )
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its wheels report unless told not to
-    import onnxruntime
-
-    session = _open(onnxruntime, paths[0], settings)
+    session = open_session(paths[0], settings)
     return declared.build(
         ENGINE.name,
-        _caller(onnxruntime, session),
+        caller(session),
         _specify(session.get_inputs(), paths[0]),
         _specify(session.get_outputs(), paths[0], tables=True),
         settings,
-        device="cuda:0" if CUDA in session.get_providers() else "cpu",
+        device=f"cuda:{settings.gpu}" if CUDA in session.get_providers() else "cpu",
         native=partial(_native, session),
     )
 
 
-def _open(runtime: Any, path: Path, settings: Settings) -> Any:
+def open_session(path: Path, settings: Settings) -> Any:
+    """An InferenceSession of a model file.
+
+    Raises:
+        ModelLoadError: the file is no model.
+        ImportError: ONNX Runtime is not installed.
+    """
+    runtime = _runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = settings.model_threads
     options.inter_op_num_threads = 1
@@ -89,7 +95,8 @@ def _open(runtime: Any, path: Path, settings: Settings) -> Any:
     spin = settings.workers == 1
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     available = runtime.get_available_providers()
-    providers = [name for name in (CUDA, "CPUExecutionProvider") if name in available]
+    known = {CUDA: {"device_id": settings.gpu}, "CPUExecutionProvider": {}}
+    providers = [(name, own) for name, own in known.items() if name in available]
     try:
         return runtime.InferenceSession(path, options, providers)
     except _errors(runtime) as error:
@@ -97,7 +104,9 @@ def _open(runtime: Any, path: Path, settings: Settings) -> Any:
         raise ModelLoadError(f"{path.name} does not load: {reason}") from error
 
 
-def _caller(runtime: Any, session: Any) -> rows.Call:
+def caller(session: Any) -> rows.Call:
+    """How a session is called: named arrays in, named arrays out."""
+    runtime = _runtime()
     options = runtime.RunOptions()
     # What is wrong with a request is for its sender, not for the log.
     options.log_severity_level = FATAL
@@ -118,6 +127,13 @@ def _caller(runtime: Any, session: Any) -> rows.Call:
         return outputs
 
     return call
+
+
+def _runtime() -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its wheels report unless told not to
+    import onnxruntime
+
+    return onnxruntime
 
 
 def _errors(runtime: Any) -> tuple[type[Exception], ...]:

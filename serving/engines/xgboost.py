@@ -5,6 +5,7 @@ need no change. JSON requests, which it refuses, are read as well.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from serving import media
 from serving.codecs import BY_NAME, Sparse, find
 from serving.engines import selection, tensors
-from serving.engines.base import Engine
+from serving.engines.base import CONVERTED, Engine
+from serving.engines.ensemble import Predictor, combined
 from serving.engines.fitting import fit
 from serving.engines.selection import Selection
 from serving.errors import (
@@ -30,8 +32,6 @@ from serving.values import Payload, Prediction, Request, Response
 
 if TYPE_CHECKING:
     from xgboost import Booster, DMatrix
-
-    from serving.engines.booster import Predictor
 
 NAME = "xgboost-model"
 """What SageMaker's training writes, in whichever of the library's formats."""
@@ -74,10 +74,13 @@ def load(found: list[Path], settings: Settings) -> Model:
 
     Raises:
         ModelLoadError: a file cannot be loaded, or the boosters of an ensemble do not match.
+        ImportError: what predicts with them is not installed.
     """
+    paths = found if settings.ensemble else found[:1]
+    if all(path.name.endswith(CONVERTED) for path in paths):
+        return _of_converted(paths, settings)
     from serving.engines import boosters
 
-    paths = found if settings.ensemble else found[:1]
     return of_boosters([boosters.read(path, settings) for path in paths], settings)
 
 
@@ -93,19 +96,43 @@ def of_boosters(loaded: list["Booster"], settings: Settings) -> Model:
         each.set_param({"nthread": settings.model_threads, "device": "cpu"})
     config = json.loads(loaded[0].save_config())["learner"]
     objective = config["objective"]["name"]
-    widths = {each.num_features() for each in loaded}
+    classes = int(config["learner_model_param"]["num_class"])
+    width = _common({each.num_features() for each in loaded})
+    boosted = _Boosted(predictor(loaded, objective), width, _selected(objective, classes, settings))
+    native = Native(
+        model=loaded[0],
+        payload=boosted.payload,
+        argument=_matrix,
+        result=lambda outputs: outputs[OUTPUT],
+    )
+    return boosted.model(settings, native)
+
+
+def _of_converted(paths: list[Path], settings: Settings) -> Model:
+    """A Model of boosters in ONNX's format; a script has no Booster to work with there."""
+    from serving.engines import converted
+
+    each = [converted.read(path, settings) for path in paths]
+    objective, classes = each[0].objective, each[0].classes
+    width = _common({one.width for one in each})
+    predict = combined([one.predict for one in each], objective)
+    boosted = _Boosted(predict, width, _selected(objective, classes, settings))
+    return boosted.model(settings)
+
+
+def _common(widths: set[int]) -> int:
     if len(widths) > 1:
         raise ModelLoadError(
             f"The boosters of an ensemble must take the same features; these take "
             f"{', '.join(map(str, sorted(widths)))}. SAGEMAKER_INFERENCE_ENSEMBLE=false loads the "
             f"first alone."
         )
-    chosen = None
-    if settings.inference_output:
-        classes = int(config["learner_model_param"]["num_class"])
-        chosen = Selection(settings.inference_output, objective, classes, settings.batch)
-    boosted = _Boosted(predictor(loaded, objective), widths.pop(), chosen)
-    return boosted.model(loaded[0], settings)
+    return widths.pop()
+
+
+def _selected(objective: str, classes: int, settings: Settings) -> Selection | None:
+    keys = settings.inference_output
+    return Selection(keys, objective, classes, settings.batch) if keys else None
 
 
 ENGINE = Engine("xgboost", "xgboost", "xgboost", files, load)
@@ -114,14 +141,14 @@ ENGINE = Engine("xgboost", "xgboost", "xgboost", files, load)
 class _Boosted:
     """The functions of one booster's model."""
 
-    def __init__(self, predictor: "Predictor", width: int, selection: Selection | None) -> None:
+    def __init__(self, predictor: Predictor, width: int, selection: Selection | None) -> None:
         self._predict = predictor
         self._width = width
         self._selection = selection
         self._inputs = (Tensor("features", "float32", (None, width)),)
 
-    def model(self, booster: "Booster", settings: Settings) -> Model:
-        """The model; ``booster`` is what a script's predict_fn gets."""
+    def model(self, settings: Settings, native: Native | None = None) -> Model:
+        """The model; ``native`` is what a script's functions work with."""
         sample = np.zeros((1, self._width), np.float32)
         axes = self._predict(sample).shape[1:]
         writes = WRITES if self._selection is None else selection.WRITES
@@ -136,12 +163,8 @@ class _Boosted:
             outputs=(Tensor(OUTPUT, "float32", (None, *axes)),),
             sample=sample,
             merge_key=STACKABLE,
-            native=Native(
-                model=booster,
-                payload=self._payload,
-                argument=_matrix,
-                result=lambda outputs: outputs[OUTPUT],
-            ),
+            native=native,
+            take=self.take,
         )
 
     def decode(self, request: Request) -> Payload:
@@ -167,7 +190,7 @@ class _Boosted:
             value = fit(value, self._inputs[0])
         return Payload(value, len(value), STACKABLE)
 
-    def _payload(self, value: Any) -> Payload:
+    def payload(self, value: Any) -> Payload:
         """What an input_fn returned: rows, or a DMatrix as the container's own scripts make."""
         rows = value.get_data() if hasattr(value, "get_data") else value
         if hasattr(rows, "tocoo"):  # sparse: absent cells are missing values
@@ -176,6 +199,10 @@ class _Boosted:
             rows[entries.row, entries.col] = entries.data
         rows = fit(rows, self._inputs[0], record=True)
         return Payload(rows, len(rows), STACKABLE)
+
+    def take(self, arrays: Mapping[str, Any], request: Request) -> Payload:
+        payload = tensors.take(arrays, request, self._inputs, lambda _: True)
+        return Payload(payload.data[self._inputs[0].name], payload.rows, STACKABLE)
 
     def predict(self, payload: Payload) -> Prediction:
         return Prediction({OUTPUT: self._predict(payload.data)})
@@ -218,7 +245,7 @@ def _matrix(rows: NDArray[np.float32]) -> "DMatrix":
 
 
 def _is_booster(path: Path) -> bool:
-    if path.name == NAME or path.suffix in SUFFIXES:
+    if path.name == NAME or path.suffix in SUFFIXES or path.name.endswith(CONVERTED):
         return True
     if path.suffix not in (".json", "") or path.name.startswith("."):
         return False

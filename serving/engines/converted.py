@@ -1,0 +1,48 @@
+"""Boosters in ONNX's format, as ``serving.compilation`` writes them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from serving.engines import onnx
+from serving.engines.ensemble import Predictor
+from serving.errors import ModelLoadError
+from serving.settings import Settings
+
+FEATURES, SCORE = "features", "score"
+"""The names of the one input, of shape (rows, features), and of the one output."""
+
+OBJECTIVE, CLASSES = "objective", "num_class"
+"""Metadata that the file has, as XGBoost names them."""
+
+
+class Converted(NamedTuple):
+    """What the engine has to know of a booster."""
+
+    predict: Predictor
+    objective: str
+    classes: int
+    width: int
+    """Features a row."""
+
+
+def read(path: Path, settings: Settings) -> Converted:
+    """The booster in a file.
+
+    Raises:
+        ModelLoadError: it is no ONNX model, or not one that was made of a booster.
+        ImportError: ONNX Runtime is not installed.
+    """
+    session = onnx.open_session(path, settings)
+    facts = session.get_modelmeta().custom_metadata_map
+    if not {OBJECTIVE, CLASSES} <= facts.keys():
+        raise ModelLoadError(
+            f"{path.name} was not made of an XGBoost model by this toolkit; name another ONNX "
+            "model model.onnx."
+        )
+    call = onnx.caller(session)
+    return Converted(
+        lambda rows: call({FEATURES: rows})[SCORE],
+        facts[OBJECTIVE],
+        int(facts[CLASSES]),
+        session.get_inputs()[0].shape[1],
+    )
