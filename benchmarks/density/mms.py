@@ -4,7 +4,7 @@
 
 prints the figures as JSON. The server runs as AWS's images run it, but that its heap has a bound
 and that it measures the machine only once; both would count as memory of the models. It is in an
-environment of its own, ``build/mms``, which is made the first time. Java is a package of Debian.
+environment of its own, which ``./build.sh mms`` makes. Java is a package of Debian.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import sys
 import tarfile
 import tempfile
 import time
-import venv
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -31,8 +31,6 @@ from benchmarks.throughput import BenchmarkError, workload
 from benchmarks.throughput.targets import REPOSITORY, Target, started
 
 HOME = REPOSITORY / "build" / "mms"
-CONSTRAINTS = REPOSITORY / "constraints.txt"
-PACKAGES = ("multi-model-server", "xgboost-cpu")
 HANDLER = Path(__file__).with_name("mms_handler.py")
 HEAP = ("-Xms64m", "-Xmx512m")
 """By default Java takes up to a quarter of the machine."""
@@ -103,17 +101,18 @@ def measure(models: Sequence[Path], ask: bytes) -> Measured:
 
 
 def environment() -> Path:
-    """The interpreter of an environment that has the server, which is made where it is not."""
-    python, stamp = HOME / "bin" / "python", HOME / ".stamp"
-    wanted = CONSTRAINTS.read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making {HOME}", file=sys.stderr, flush=True)
-        venv.create(HOME, clear=True, with_pip=True)
-        pip = (str(python), "-m", "pip", "install", "--quiet", "--constraint", str(CONSTRAINTS))
-        if subprocess.run([*pip, *PACKAGES], check=False).returncode != 0:
-            raise BenchmarkError(f"{', '.join(PACKAGES)} cannot be installed into {HOME}.")
-        stamp.write_text(wanted)
-    return python
+    """The interpreter of an environment that has the server, which is made where it is not.
+
+    Raises:
+        BenchmarkError: it cannot be made; says what ``build.sh`` said.
+    """
+    command = ["./build.sh", "mms"]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, stdout=PIPE, stderr=STDOUT, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BenchmarkError(f"{' '.join(command)}:\n{done.stdout[-2000:]}")
+    return HOME / "bin" / "python"
 
 
 def unpack(models: Sequence[Path], store: Path) -> list[str]:

@@ -10,6 +10,7 @@ from benchmarks.density import archives, mms
 from benchmarks.density.memory import tree
 from benchmarks.density.mms_handler import Model
 from benchmarks.throughput import BenchmarkError
+from benchmarks.throughput.targets import REPOSITORY
 from tests.models import stump
 
 
@@ -20,16 +21,6 @@ def stored(tmp_path: Path) -> list[Path]:
     stump().save_model(model)
     folder.mkdir()
     return [folder / name for name in archives.make(model, folder, 2)]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the environment is, which was not made yet."""
-    constraints = tmp_path / "constraints.txt"
-    constraints.write_text("multi-model-server==1.1.11\n")
-    monkeypatch.setattr(mms, "CONSTRAINTS", constraints)
-    monkeypatch.setattr(mms, "HOME", tmp_path / "mms")
-    return tmp_path / "mms"
 
 
 def test_each_archive_becomes_a_folder_of_the_store(stored: list[Path], tmp_path: Path) -> None:
@@ -88,33 +79,22 @@ def test_missing_java_is_named_with_its_package(
         mms.measure(stored, b"0,0")
 
 
-def test_an_environment_is_made_once_for_the_same_constraints(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    installed: list[list[str]] = []
+def test_the_environment_is_what_the_build_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
 
-    def run(command: list[str], *, check: bool) -> SimpleNamespace:
-        installed.append(command)
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        ran.append(command)
         return SimpleNamespace(returncode=0)
 
-    monkeypatch.setattr("venv.create", lambda folder, **_: folder.mkdir(exist_ok=True))
     monkeypatch.setattr("subprocess.run", run)
-    for _ in range(2):
-        assert mms.environment() == home / "bin" / "python"
-    assert len(installed) == 1
-    assert installed[0][-2:] == ["multi-model-server", "xgboost-cpu"]
-
-    mms.CONSTRAINTS.write_text("multi-model-server==1.1.12\n")
-    mms.environment()
-    assert len(installed) == 2
+    assert mms.environment() == REPOSITORY / "build" / "mms" / "bin" / "python"
+    assert ran == [["./build.sh", "mms"]]
 
 
-def test_an_environment_that_cannot_be_made_is_tried_again(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_environment_that_cannot_be_made_says_what_the_build_said(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("venv.create", lambda folder, **_: folder.mkdir(exist_ok=True))
-    failed = SimpleNamespace(returncode=1)
+    failed = SimpleNamespace(returncode=1, stdout="build.sh: multi-model-server needs Java")
     monkeypatch.setattr("subprocess.run", lambda *_, **__: failed)
-    for _ in range(2):
-        with pytest.raises(BenchmarkError, match="cannot be installed"):
-            mms.environment()
+    with pytest.raises(BenchmarkError, match="needs Java"):
+        mms.environment()

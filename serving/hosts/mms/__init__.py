@@ -1,0 +1,1 @@
+"""AWS's multi-model-server as the host: its Java front end, and the core in its processes."""
