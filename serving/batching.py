@@ -11,7 +11,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from serving.admission import Gate, overloaded
 from serving.call import Call, too_late
@@ -86,8 +86,11 @@ class Batcher:
         self._counted = 0  # of the queue, in the metrics
         self._patience = patience
         self._hung = hung
-        self._lane = self._new_lane()
-        self._watch: asyncio.TimerHandle | None = None  # while the lane is busy
+        # What is a user's may not bear to be called in two threads.
+        lanes = 1 if model.foreign else model.overlap
+        self._lanes = [self._new_lane() for _ in range(lanes)]  # those with nothing to do
+        self._watches: dict[Lane, asyncio.TimerHandle] = {}  # of those with a batch
+        self._ahead = 0  # calls of the batch begun last
 
     def admit(self, deadline: float) -> None:
         """Return if a call that comes now can be answered in time, before anything is spent on it.
@@ -122,18 +125,19 @@ class Batcher:
             call.timer = self._loop.call_later(delay, self._expire, call)
         self._queue.append(call)
         self._count_waiting()
-        if self._watch is None:
+        if not self._watches:
             self._gate.busy(time.monotonic())
-            self._start()
+        self._advance()
 
     @property
     def idle(self) -> bool:
         """Whether no call waits or is being answered."""
-        return not self._turn and not self._queue and self._watch is None
+        return not self._turn and not self._queue and not self._watches
 
     def close(self) -> None:
-        """End the model's thread after the batch it runs."""
-        self._lane.close()
+        """End the model's threads after the batches they run."""
+        for lane in (*self._lanes, *self._watches):
+            lane.close()
 
     def _admit(self, within: float) -> None:
         waiting = len(self._queue)
@@ -162,13 +166,22 @@ class Batcher:
         if call.reply.gone:
             call.abandon()
         elif call.request.deadline <= now:
-            self._answer(call, response(too_late("before")))
+            self._answer(call, response(too_late("before"), call.request))
         else:
             return True
         return False
 
     def _new_lane(self) -> Lane:
         return Lane(f"model-{self._model.engine}", self._loop)
+
+    def _advance(self) -> None:
+        """Begin the next batch, if it is time for it and a thread is free.
+
+        While another is predicted, that is when as many wait: a batch that is begun at the first
+        call would be one of few, and the rest would wait for two.
+        """
+        if self._lanes and (not self._watches or len(self._queue) >= self._ahead):
+            self._start()
 
     def _start(self) -> None:
         started = time.monotonic()
@@ -184,8 +197,10 @@ class Batcher:
         self._queue = deque(late + rest)
         self._count_waiting()
         if batch:
-            lane = self._lane
-            self._watch = self._loop.call_later(min(self._patience, 1e6), self._give_up)
+            lane = self._lanes.pop()
+            patience = min(self._patience, 1e6)
+            self._watches[lane] = self._loop.call_later(patience, self._give_up, lane)
+            self._ahead = len(batch)
             lane.run(lambda: run(self._model, batch), lambda outcome: self._done(lane, outcome))
 
     def _next(self, calls: list[Call]) -> tuple[list[Call], list[Call]]:
@@ -208,14 +223,15 @@ class Batcher:
         return self._merge_key if call.payload is None else call.payload.merge_key
 
     def _done(self, lane: Lane, outcome: Outcome) -> None:
-        if lane is self._lane:
-            cast("asyncio.TimerHandle", self._watch).cancel()
-            self._watch = None
+        watch = self._watches.pop(lane, None)
+        if watch is not None:
+            watch.cancel()
+            self._lanes.append(lane)
         answers, predictions = len(outcome.answers), len(outcome.rows)
         self._gate.free(outcome.started, outcome.encoded, answers, predictions)
         self._finish(outcome)
-        if self._queue and self._watch is None:  # a reply may have brought the next request
-            self._start()
+        if self._queue:  # unless a reply has brought a request, and that the next batch
+            self._advance()
 
     def _finish(self, outcome: Outcome) -> None:
         """Count what the batch cost, and send the answers."""
@@ -242,21 +258,22 @@ class Batcher:
             self._metrics.answered(answer.status, time.monotonic() - call.began)
             call.finish(answer)
 
-    def _give_up(self) -> None:
+    def _give_up(self, lane: Lane) -> None:
         """The batch hangs: leave its thread to itself."""
-        self._lane.close()
-        self._lane = self._new_lane()
-        self._watch = None
+        lane.close()
+        del self._watches[lane]
+        self._lanes.append(self._new_lane())
         self._hung()
         if self._queue:
-            self._start()
+            self._advance()
 
     def _expire(self, call: Call) -> None:
         waiting = call in self._queue
         if waiting:
             self._queue.remove(call)
             self._count_waiting()
-        self._answer(call, response(too_late("waiting for" if waiting else "in")))
+        where = "waiting for" if waiting else "in"
+        self._answer(call, response(too_late(where), call.request))
 
 
 def _take(calls: list[Call], max_rows: int) -> tuple[list[Call], list[Call]]:

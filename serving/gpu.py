@@ -1,9 +1,9 @@
-"""Memory of the GPU that this process's models run on, and what each load takes of it."""
+"""Memory of the GPUs that this process's models run on, and what each load takes of it."""
 
 import ctypes
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from serving import machine
@@ -24,6 +24,8 @@ class Load:
     """A load that is under way, or over."""
 
     def __init__(self) -> None:
+        self.gpu: int | None = None
+        """Number of the GPU that it is for, where there are several."""
         self.bytes = 0
         """Of the GPU's memory, when it is over."""
         self.on_gpu = False
@@ -49,20 +51,16 @@ class Gpu:
         self._seen = 0  # bytes in use, at the last look
 
     @classmethod
-    def find(cls, library: Callable[[str], Any] = ctypes.CDLL) -> "Gpu":
-        """The first GPU that CUDA lets this process see; no GPU where NVML knows of none."""
-        names = machine.gpus()
-        if not names:
-            return cls()
+    def named(cls, name: str, library: Callable[[str], Any] = ctypes.CDLL) -> "Gpu":
+        """The GPU that CUDA knows by that name; no GPU where NVML does not tell of it."""
         try:
-            return cls._of(library(LIBRARY), names[0])
+            return cls._of(library(LIBRARY), name)
         except OSError as error:
-            log.warning("the memory of GPU %s is not counted: %s", names[0], error)
+            log.warning("the memory of GPU %s is not counted: %s", name, error)
             return cls()
 
     @classmethod
     def _of(cls, nvml: Any, name: str) -> "Gpu":
-        """The GPU of that name. Raises OSError where NVML gives an error."""
         device, memory = ctypes.c_void_p(), _Memory()
         _call(nvml, "nvmlInit_v2")
         if name.isdecimal():  # one number for CUDA and for NVML, unless the GPUs are of two kinds
@@ -97,6 +95,11 @@ class Gpu:
             else:
                 self._share_out(load.share)
 
+    def share(self) -> float:
+        """Bytes that are free for one more load, if those under way take as much as that."""
+        with self._lock:
+            return (self.total - self._used()) / (len(self._loads) + 1)
+
     def _look(self) -> None:
         used = self._used()
         self._share_out(used - self._seen)
@@ -105,6 +108,42 @@ class Gpu:
     def _share_out(self, growth: float) -> None:
         for load in self._loads:
             load.share += growth / len(self._loads)
+
+
+class Gpus:
+    """The GPUs that a process sees, as CUDA numbers them. Its methods may be called in any thread.
+
+    Each load is for the one that has the most memory free.
+    """
+
+    def __init__(self, gpus: Sequence[Gpu] = ()) -> None:
+        self._gpus = tuple(gpus) or (Gpu(),)
+        self._lock = threading.Lock()
+        self.total = sum(gpu.total for gpu in self._gpus)
+        """Bytes that they have together."""
+
+    @classmethod
+    def find(cls, library: Callable[[str], Any] = ctypes.CDLL) -> "Gpus":
+        """Those that CUDA lets this process see."""
+        names = machine.gpus()
+        if names and names[0].startswith("MIG"):
+            names = names[:1]  # CUDA uses no more than one part of a divided GPU
+        return cls([Gpu.named(name, library) for name in names])
+
+    def begin(self) -> Load:
+        """A load begins."""
+        if len(self._gpus) == 1:
+            return self._gpus[0].begin()
+        with self._lock:  # of loads that begin together, each sees those before it
+            shares = [gpu.share() for gpu in self._gpus]
+            number = shares.index(max(shares))
+            load = self._gpus[number].begin()
+            load.gpu = number
+        return load
+
+    def end(self, load: Load) -> None:
+        """It is over."""
+        self._gpus[load.gpu or 0].end(load)
 
 
 def _call(nvml: Any, function: str, *arguments: object) -> None:

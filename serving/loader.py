@@ -14,10 +14,11 @@ from serving.batching import Batcher
 from serving.engines import script
 from serving.entry import Answering, Entry, State
 from serving.errors import ConfigurationError, DeviceLost, InsufficientStorage, ModelLoadError
-from serving.gpu import Gpu
+from serving.gpu import Gpus
 from serving.loading import Loaded
 from serving.problems import catch
 from serving.service import Service, Tools
+from serving.settings import Settings
 
 log = logging.getLogger("serving")
 
@@ -47,22 +48,24 @@ class Fork(Protocol):
         name: str,
         folder: Path,
         *,
+        settings: Settings,
         settled: Callable[[str], None],
         lost: Callable[[str], None],
     ) -> OwnProcess:
-        """``settled`` hears why the model cannot be loaded, or an empty text: it is.
+        """``settings`` are the model's own.
 
-        ``lost`` hears why a model that was loaded cannot answer any more.
+        ``settled`` hears why the model cannot be loaded, or an empty text: it is. ``lost`` hears
+        why a model that was loaded cannot answer any more.
         """
 
 
 class Loader:
     """Loads models. Its methods are called on the event loop."""
 
-    def __init__(self, tools: Tools, fork: Fork | None = None, gpu: Gpu | None = None) -> None:
+    def __init__(self, tools: Tools, fork: Fork | None = None, gpus: Gpus | None = None) -> None:
         """Make it; where there is ``fork``, a model with a script gets a process of its own."""
-        self.gpu = gpu or Gpu()
-        """Of which it measures what models take."""
+        self.gpus = gpus or Gpus()
+        """On which it places models, and measures what they take."""
         self._tools = tools
         self._fork = fork
 
@@ -86,11 +89,11 @@ class Loader:
 
     def _load_apart(self, entry: Entry, fork: Fork, changed: Changed) -> None:
         started = time.monotonic()
-        part = self.gpu.begin()
+        part = self.gpus.begin()
 
         def settled(reason: str) -> None:
             part.on_gpu = not reason and process.on_gpu()
-            self.gpu.end(part)
+            self.gpus.end(part)
             if reason:
                 starved = process.starved
                 entry.failed(reason, _starved(entry, reason) if starved else ModelLoadError(reason))
@@ -105,7 +108,8 @@ class Loader:
             entry.ended(reason)
             changed(entry)
 
-        process = fork(entry.name, entry.folder, settled=settled, lost=lost)
+        settings = loading.placed(self._tools.settings, part)
+        process = fork(entry.name, entry.folder, settings=settings, settled=settled, lost=lost)
 
     def _load_here(self, entry: Entry, changed: Changed) -> None:
         folder = entry.folder
@@ -114,7 +118,7 @@ class Loader:
         timer = loop.call_later(settings.startup_timeout, self._late, entry, changed)
 
         def work() -> None:
-            outcome = catch(loading.load, folder, settings, self.gpu)
+            outcome = catch(loading.load, folder, settings, self.gpus)
             with suppress(RuntimeError):  # the loop is closed: nobody waits for the model
                 loop.call_soon_threadsafe(settle, outcome)
 

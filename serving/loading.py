@@ -11,7 +11,7 @@ from serving import engines, footprint, warmup
 from serving.batching import Cost
 from serving.engines import cuda
 from serving.errors import ConfigurationError, DeviceLost, InsufficientStorage, OutOfMemory
-from serving.gpu import Gpu
+from serving.gpu import Gpus, Load
 from serving.model import Model
 from serving.settings import Settings
 
@@ -32,7 +32,7 @@ class Loaded(NamedTuple):
     """Of the GPU's memory."""
 
 
-def load(folder: Path, settings: Settings, gpu: Gpu) -> Loaded:
+def load(folder: Path, settings: Settings, gpus: Gpus) -> Loaded:
     """Load a model and let it answer its sample.
 
     One load runs at a time: what it takes in memory could not be told from what others take.
@@ -43,22 +43,27 @@ def load(folder: Path, settings: Settings, gpu: Gpu) -> Loaded:
     with _one_at_a_time:
         engines.prepare(folder, settings)  # the library is not the model's
         footprint.empty_caches()
-        before, part = footprint.meter.read(), gpu.begin()
+        before, part = footprint.meter.read(), gpus.begin()
         try:
-            model = engines.load(folder, settings)
+            model = engines.load(folder, placed(settings, part))
             cost = warmup.measure(model)
             part.on_gpu = runs_on_gpu(model)
         except BaseException as error:
             traceback.clear_frames(error.__traceback__)  # they hold what was loaded so far
             raise
         finally:
-            gpu.end(part)
+            gpus.end(part)
         return Loaded(model, cost, max(0, footprint.meter.read() - before), part.bytes)
 
 
 def runs_on_gpu(model: Model) -> bool:
     """Whether a model says that it does; a script's own may without saying so."""
-    return model.devices != ("cpu",)
+    return any(device.startswith("cuda") for device in model.devices)
+
+
+def placed(settings: Settings, part: Load) -> Settings:
+    """The settings of a model on the GPU that its load is for."""
+    return settings if part.gpu is None else replace(settings, gpu=part.gpu)
 
 
 def reason(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from serving import machine
+from serving import machine, neuroncores
 from serving.kinds import MIB
 from serving.settings import Settings
 
@@ -23,6 +23,7 @@ class Machine(NamedTuple):
     memory: int
     """In bytes."""
     gpus: Sequence[str]
+    neuron_cores: Sequence[int] = ()
 
 
 class Plan(NamedTuple):
@@ -33,19 +34,30 @@ class Plan(NamedTuple):
 
 
 def here() -> Machine:
-    """What this container may use."""
-    return Machine(machine.cpu_count(), machine.memory_limit(), machine.gpus())
+    """What this container may use. Raises SettingError where a variable names no NeuronCores."""
+    return Machine(machine.cpu_count(), machine.memory_limit(), machine.gpus(), neuroncores.cores())
 
 
 def plan(settings: Settings, model_bytes: int, machine: Machine) -> Plan:
     """The workers for a model of that size on disk.
 
-    One for each GPU or else each CPU, at most as many as fit into memory; or as they are set.
+    One for each GPU, or each NeuronCore, or else each CPU, at most as many as fit into memory; or
+    as they are set. There are never more than NeuronCores, if there are any.
     """
+    wanted = _wanted(settings, model_bytes, machine)
+    cores = len(machine.neuron_cores)
+    if cores and wanted.workers > cores:
+        return Plan(cores, "one for each NeuronCore, which processes cannot share")
+    return wanted
+
+
+def _wanted(settings: Settings, model_bytes: int, machine: Machine) -> Plan:
     if settings.workers:
         return Plan(settings.workers, "as set")
     if machine.gpus:
         count, reason = len(machine.gpus), "one for each GPU"
+    elif machine.neuron_cores:
+        count, reason = len(machine.neuron_cores), "one for each NeuronCore"
     else:
         count, reason = machine.cpus, "one for each CPU this container may use"
     need = MODEL_COPIES * model_bytes + WORKER_BYTES

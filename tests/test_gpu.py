@@ -13,7 +13,7 @@ from serving.errors import (
     ModelLoadError,
     OutOfMemory,
 )
-from serving.gpu import LIBRARY, Gpu
+from serving.gpu import LIBRARY, Gpu, Gpus
 from serving.model import Model
 from serving.settings import Settings
 from tests.support import Fake
@@ -81,20 +81,27 @@ def taken(gpu: Gpu, used: Any) -> int:
 
 class TestFinding:
     @pytest.mark.parametrize(
-        ("names", "total"),
-        [(["0"], 16), (["1"], 24), (["1", "0"], 24), (["GPU-8f"], 16), (["MIG-3a", "0"], 24)],
+        ("names", "totals"),
+        [
+            (["0"], [16]),
+            (["1"], [24]),
+            (["1", "0"], [24, 16]),
+            (["GPU-8f"], [16]),
+            (["GPU-8f", "1"], [16, 24]),
+            (["MIG-3a", "0"], [24]),
+        ],
     )
-    def test_the_first_gpu_that_cuda_lets_the_process_see_is_measured(
-        self, monkeypatch: pytest.MonkeyPatch, names: list[str], total: int
+    def test_those_that_cuda_lets_the_process_use_are_measured(
+        self, monkeypatch: pytest.MonkeyPatch, names: list[str], totals: list[int]
     ) -> None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(names))
         library = Library()
-        gpu = Gpu.find(library.load)
-        assert gpu.total == total * GIB
-        load = gpu.begin()
-        library.used[total == 24] += 3 * GIB
+        gpus = Gpus.find(library.load)
+        assert gpus.total == sum(totals) * GIB
+        load = gpus.begin()
+        library.used[totals[load.gpu or 0] == 24] += 3 * GIB
         load.on_gpu = True
-        gpu.end(load)
+        gpus.end(load)
         assert load.bytes == 3 * GIB
 
     def test_where_there_is_no_gpu_no_library_is_looked_for(
@@ -102,8 +109,8 @@ class TestFinding:
     ) -> None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         library = Library()
-        gpu = Gpu.find(library.load)
-        assert (gpu.total, library.calls) == (0, [])
+        gpus = Gpus.find(library.load)
+        assert (gpus.total, library.calls) == (0, [])
 
     @pytest.mark.parametrize(
         ("name", "errors", "reason"),
@@ -123,7 +130,7 @@ class TestFinding:
         reason: str,
     ) -> None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", name)
-        assert Gpu.find(Library(**errors).load).total == 0
+        assert Gpus.find(Library(**errors).load).total == 0
         assert f"the memory of GPU {name} is not counted" in caplog.text
         assert reason in caplog.text
 
@@ -134,7 +141,7 @@ class TestFinding:
             return ctypes.CDLL(f"no-{name}")
 
         monkeypatch.setattr(machine, "gpus", lambda: ["0"])
-        assert Gpu.find(missing).total == 0
+        assert Gpus.find(missing).total == 0
         assert "no-libnvidia-ml.so.1: cannot open shared object file" in caplog.text
 
     def test_where_the_library_fails_later_what_was_seen_last_stands(
@@ -142,7 +149,7 @@ class TestFinding:
     ) -> None:
         monkeypatch.setattr(machine, "gpus", lambda: ["0"])
         library = Library()
-        gpu = Gpu.find(library.load)
+        gpu = Gpus.find(library.load)
         load = gpu.begin()
         library.used[0] += GIB
         library.errors["nvmlDeviceGetMemoryInfo"] = 15  # NVML_ERROR_GPU_IS_LOST
@@ -197,13 +204,49 @@ class TestLoads:
         assert load.bytes == 0
 
 
+class TestPlacing:
+    """Several GPUs."""
+
+    def test_a_load_is_for_the_one_with_most_memory_free(self) -> None:
+        used = Used()
+        used.bytes = 10 * GIB
+        gpus = Gpus([Gpu(16 * GIB, used), Gpu(8 * GIB, Used()), Gpu(4 * GIB, Used())])
+        first = gpus.begin()
+        assert first.gpu == 1
+        gpus.end(first)
+        used.bytes = GIB
+        assert gpus.begin().gpu == 0
+
+    def test_loads_that_begin_together_are_spread(self) -> None:
+        gpus = Gpus([Gpu(16 * GIB, Used()), Gpu(16 * GIB, Used()), Gpu(6 * GIB, Used())])
+        assert [gpus.begin().gpu for _ in range(5)] == [0, 1, 0, 1, 2]
+
+    def test_what_a_load_takes_is_measured_on_its_own(self) -> None:
+        used = [Used(), Used()]
+        gpus = Gpus([Gpu(16 * GIB, each) for each in used])
+        loads = [gpus.begin() for _ in used]
+        for load, each, size in zip(loads, used, (300, 500), strict=True):
+            each.bytes += size
+            load.on_gpu = True
+        for load in loads:
+            gpus.end(load)
+        assert [load.bytes for load in loads] == [300, 500]
+
+    def test_one_alone_is_not_chosen(self) -> None:
+        assert Gpus([Gpu(16 * GIB, Used())]).begin().gpu is None
+
+    def test_where_their_memory_is_not_told_it_is_the_first(self) -> None:
+        gpus = Gpus([Gpu(), Gpu()])
+        assert [gpus.begin().gpu for _ in range(2)] == [0, 0]
+
+
 class TestLoading:
     """What ``loading.load`` makes of it."""
 
     @staticmethod
     def load(
         monkeypatch: pytest.MonkeyPatch, outcome: BaseException | None = None, **facts: Any
-    ) -> tuple[Gpu, list[str]]:
+    ) -> tuple[Gpus, list[str]]:
         """A GPU of which each load takes a GiB; what is called is told."""
         used, calls = Used(), list[str]()
 
@@ -216,7 +259,7 @@ class TestLoading:
 
         monkeypatch.setattr(engines, "load", load_model)
         monkeypatch.setattr(footprint, "caches", [lambda: calls.append("empty")])
-        return Gpu(16 * GIB, used), calls
+        return Gpus([Gpu(16 * GIB, used)]), calls
 
     @pytest.mark.parametrize(("device", "gpu_bytes"), [("cuda:0", GIB), ("cpu", 0)])
     def test_a_model_that_is_on_it_is_measured(
@@ -226,6 +269,19 @@ class TestLoading:
         loaded = loading.load(Path("/models/one"), Settings(), gpu)
         assert loaded.gpu_bytes == gpu_bytes
         assert calls == ["empty", "load"]  # what a cache has room for would not be seen
+
+    def test_it_is_loaded_on_the_one_that_is_chosen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen = []
+
+        def load(_folder: Path, settings: Settings) -> Model:
+            seen.append(settings.gpu)
+            return Fake().model()
+
+        monkeypatch.setattr(engines, "load", load)
+        gpus = Gpus([Gpu(4 * GIB, Used()), Gpu(8 * GIB, Used())])
+        loading.load(Path("/models/one"), Settings(), gpus)
+        loading.load(Path("/models/one"), Settings(gpu=3), Gpus())
+        assert seen == [1, 3]
 
     def test_one_that_fails_to_load_has_no_part_in_what_others_take(
         self, monkeypatch: pytest.MonkeyPatch

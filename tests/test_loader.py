@@ -21,7 +21,7 @@ from serving.errors import (
     ModelNotReady,
     SettingError,
 )
-from serving.gpu import Gpu
+from serving.gpu import Gpu, Gpus
 from serving.loader import Loader
 from serving.model import Model
 from serving.service import Service, Tools
@@ -352,8 +352,9 @@ class Apart:
         self.used = 500
         self.process = process
         self.settled: Callable[[str], None] = lambda _: None
-        gpu = Gpu(10_000, lambda: self.used)
-        loader = Loader(Tools.of(settings, asyncio.get_running_loop()), self._fork, gpu)
+        full = Gpu(5_000, lambda: 4_900)
+        gpus = Gpus([full, Gpu(10_000, lambda: self.used)])
+        loader = Loader(Tools.of(settings, asyncio.get_running_loop()), self._fork, gpus)
         (folder / "code").mkdir()
         (folder / "code" / "inference.py").touch()
         self.entry = loader.load("one", folder, lambda _: None)
@@ -363,9 +364,11 @@ class Apart:
         name: str,
         folder: Path,
         *,
+        settings: Settings,
         settled: Callable[[str], None],
         lost: Callable[[str], None],
     ) -> Process:
+        assert settings.gpu == 1  # which has more memory free
         assert (name, folder.is_dir(), callable(lost)) == ("one", True, True)
         self.settled = settled
         return self.process

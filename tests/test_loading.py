@@ -8,7 +8,7 @@ import pytest
 
 from serving import engines, footprint, loading, warmup
 from serving.errors import ModelLoadError
-from serving.gpu import Gpu
+from serving.gpu import Gpus
 from serving.model import Model
 from serving.problems import catch
 from serving.settings import Settings
@@ -36,7 +36,7 @@ def test_a_model_is_measured_though_another_leaves_meanwhile(
         return Fake().model()
 
     monkeypatch.setattr(engines, "load", load)
-    measured = loading.load(Path("/models/a"), Settings(), Gpu()).bytes
+    measured = loading.load(Path("/models/a"), Settings(), Gpus()).bytes
     assert abs(measured - BLOCK) < 16 * MIB
 
 
@@ -49,7 +49,7 @@ def test_what_a_load_that_fails_has_got_is_free_though_its_error_is_kept(
 
     monkeypatch.setattr(engines, "load", load)
     before = footprint.in_use()
-    error = catch(loading.load, Path("/models/a"), Settings(), Gpu())
+    error = catch(loading.load, Path("/models/a"), Settings(), Gpus())
     assert isinstance(error, ModelLoadError)
     assert error.__traceback__ is not None
     assert footprint.in_use() - before < 16 * MIB

@@ -13,9 +13,9 @@ EACH = MODEL_COPIES * MODEL + WORKER_BYTES
 """What a worker with a model of that size takes."""
 
 
-def machine(cpus: int = 4, workers: float = 100, gpus: int = 0) -> Machine:
+def machine(cpus: int = 4, workers: float = 100, gpus: int = 0, cores: int = 0) -> Machine:
     """A machine whose memory has room for that many workers."""
-    return Machine(cpus, int(workers * EACH), [str(number) for number in range(gpus)])
+    return Machine(cpus, int(workers * EACH), [str(number) for number in range(gpus)], range(cores))
 
 
 def test_there_is_a_worker_for_each_cpu() -> None:
@@ -24,6 +24,18 @@ def test_there_is_a_worker_for_each_cpu() -> None:
 
 def test_there_is_a_worker_for_each_gpu_however_many_cpus_there_are() -> None:
     assert plan(read({}), MODEL, machine(32, gpus=2)) == (2, "one for each GPU")
+
+
+def test_there_is_a_worker_for_each_neuroncore() -> None:
+    assert plan(read({}), MODEL, machine(32, cores=4)) == (4, "one for each NeuronCore")
+    assert plan(read({}), MODEL, machine(32, cores=4, workers=2.5)).workers == 2
+
+
+@pytest.mark.parametrize("variable", ["SAGEMAKER_MODEL_SERVER_WORKERS", "SAGEMAKER_TS_MIN_WORKERS"])
+def test_there_are_never_more_than_neuroncores(variable: str) -> None:
+    reason = "one for each NeuronCore, which processes cannot share"
+    assert plan(read({variable: "8"}), MODEL, machine(32, cores=2)) == (2, reason)
+    assert plan(read({variable: "2"}), MODEL, machine(32, cores=2)).workers == 2
 
 
 def test_there_are_no_more_workers_than_fit_into_memory() -> None:
@@ -61,7 +73,9 @@ def test_the_size_of_a_model_is_that_of_all_its_files(tmp_path: Path) -> None:
 
 def test_this_machine_is_asked_for_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    monkeypatch.setenv("NEURON_RT_VISIBLE_CORES", "6-7")
     found = here()
     assert found.cpus >= 1
     assert found.memory > 64 * MIB
     assert found.gpus == ["3", "5"]
+    assert found.neuron_cores == [6, 7]

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving import compat, requirements
-from serving.engines import onnx, script, torch, xgboost
+from serving.engines import neuron, onnx, script, torch, xgboost
 from serving.engines.base import Engine
 from serving.errors import ModelLoadError
 from serving.model import Model
 from serving.settings import Settings
 
-ENGINES: tuple[Engine, ...] = (xgboost.ENGINE, onnx.ENGINE, torch.ENGINE)
+ENGINES: tuple[Engine, ...] = (xgboost.ENGINE, onnx.ENGINE, torch.ENGINE, neuron.ENGINE)
 
 RECOGNISED = (
     "xgboost-model, *.ubj, *.xgb, *.bst or a booster's *.json (xgboost), *.onnx (onnx), "
-    "*.pt, *.pth or *.pt2 (torch)"
+    "*.pt, *.pth or *.pt2 (torch, or neuron where Neuron compiled them)"
 )
 
 

@@ -19,6 +19,7 @@ def build(
     *,
     device: str,
     native: Callable[[tuple[Tensor, ...], tensors.Stacks], Native],
+    overlap: int = 1,
 ) -> Model:
     """Try the model with made-up rows, and decide by that how it is called.
 
@@ -30,6 +31,7 @@ def build(
         settings: The default media type of answers.
         device: Where the model runs.
         native: Makes the model's ``native`` of its inputs as they are served.
+        overlap: How many calls may run at once.
     """
     call, inputs, trial = rows.settle(call, inputs, outputs)
 
@@ -40,6 +42,7 @@ def build(
     return Model(
         engine=engine,
         decode=partial(tensors.decode, inputs=inputs, stacks=stacks),
+        take=partial(tensors.take, inputs=inputs, stacks=stacks),
         predict=lambda payload: Prediction(call(payload.data)),
         encode=tensors.encode,
         reads=tensors.READS,
@@ -50,6 +53,7 @@ def build(
         merge_key=sample.merge_key,
         devices=(device,),
         native=native(inputs, stacks),
+        overlap=overlap,
     )
 
 

@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serving import media
 from serving.codecs import BY_NAME, csv, find, json, npy, npz
 from serving.engines import tensors
 from serving.engines.function import failure
 from serving.errors import ModelLoadError, NotAcceptable
-from serving.model import Model, Native
+from serving.model import Model, Native, Write
 from serving.problems import catch
 from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
@@ -44,7 +45,7 @@ def model(loaded: Any, settings: Settings, *, predicts: bool) -> Model:
         from serving.engines import torch_formats
 
         return torch_formats.of_module(
-            torch_formats.prepared(loaded) if predicts else loaded, settings
+            torch_formats.prepared(loaded, settings) if predicts else loaded, settings
         )
     xgboost = sys.modules.get("xgboost")
     if xgboost is not None and isinstance(loaded, xgboost.Booster):
@@ -83,6 +84,8 @@ def model(loaded: Any, settings: Settings, *, predicts: bool) -> Model:
             argument=lambda data: data,
             result=lambda result: result,
         ),
+        take=take,
+        give=give,
     )
 
 
@@ -110,6 +113,21 @@ def decode(request: Request) -> Payload:
     return Payload(value, next(iter(getattr(value, "shape", ())), 1))
 
 
+def take(arrays: Mapping[str, Any], _request: Request) -> Payload:
+    """The one array, or several as a dictionary."""
+    first = next(iter(arrays.values()))
+    return Payload(dict(arrays) if len(arrays) > 1 else first, next(iter(first.shape), 1))
+
+
+def give(prediction: Prediction, write: Write) -> Response:
+    """Have a result of any kind written as arrays. Raises NotAcceptable where it is none."""
+    try:
+        outputs = _named(_without_tensors(prediction.outputs))
+    except ValueError as error:
+        raise NotAcceptable(f"The answer cannot be written as tensors: {error}.") from error
+    return write(outputs)
+
+
 def encode(prediction: Prediction, accept: str, _request: Request) -> Response:
     """A result of any kind as a response.
 
@@ -119,12 +137,17 @@ def encode(prediction: Prediction, accept: str, _request: Request) -> Response:
     result = _without_tensors(prediction.outputs)
     if accept == "application/json":
         return Response(200, json.dumps(result), accept)
-    named = result if isinstance(result, Mapping) else {"output_0": result}
     try:
-        outputs = {str(name): np.asarray(value) for name, value in named.items()}
+        outputs = _named(result)
     except ValueError as error:
         raise NotAcceptable(f"The answer cannot be written as {accept}: {error}.") from error
     return Response(200, BY_NAME[accept].encode(outputs), accept)
+
+
+def _named(result: Any) -> dict[str, NDArray[Any]]:
+    """Named arrays of a result. Raises ValueError where a part of it makes none."""
+    named = result if isinstance(result, Mapping) else {"output_0": result}
+    return {str(name): np.asarray(value) for name, value in named.items()}
 
 
 def _array(value: Any) -> Any:

@@ -11,7 +11,7 @@ from serving.codecs.text import to_text
 from serving.engines import answers, plain, tensors
 from serving.engines.context import Context
 from serving.engines.function import Function
-from serving.model import Model, Native
+from serving.model import Model, Native, Take, Write
 from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
 
@@ -53,6 +53,7 @@ class Transform:
             # An empty body is for the script to judge.
             foreign=frozenset({"decode", "predict"}),
             devices=base.devices,
+            give=None,
         )
 
     def predict(self, payload: Payload) -> Prediction:
@@ -107,6 +108,8 @@ class Stages:
             sample=None if self._predict else base.sample,
             merge_key=self._merge_key,
             foreign=base.foreign | foreign,
+            take=self._taking,
+            give=None if self._output else self.give,
         )
 
     @property
@@ -123,6 +126,18 @@ class Stages:
         else:
             value = self._input(*_body(request), context=context)
             payload = Payload(value) if self._predict else self._native.payload(value)
+        return self._passed(payload, context)
+
+    @property
+    def _taking(self) -> Take | None:
+        """How named arrays are taken, unless an ``input_fn`` reads the body."""
+        take = None if self._input else self._base.take
+        if take is None or self._predict is None:
+            return take
+        return lambda arrays, request: self._passed(take(arrays, request), self._context(request))
+
+    def _passed(self, payload: Payload, context: Context) -> Payload:
+        """A decoded value on its way to ``predict``."""
         if self._carries:
             return Payload(Carried(payload.data, context), payload.rows)
         if self._stack_rows:
@@ -152,6 +167,13 @@ class Stages:
         accept = _accept(accept, self._default_accept)
         answer = self._output(value, accept, context=context)
         return answers.response(self._output.name, answer, accept, context)
+
+    def give(self, prediction: Prediction, write: Write) -> Response:
+        """The outputs as named arrays, with what the context was given."""
+        outputs, context = _parts(prediction.outputs)
+        give = (None if self._predict else self._base.give) or plain.give
+        answer = give(Prediction(outputs), write)
+        return answer if context is None else context.apply(answer)
 
 
 def _parts(value: Any) -> tuple[Any, Context | None]:

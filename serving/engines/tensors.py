@@ -109,6 +109,13 @@ def from_value(value: Any, inputs: tuple[Tensor, ...], stacks: Stacks) -> Payloa
     )
 
 
+def take(
+    arrays: Mapping[str, Array], _request: Request, inputs: Sequence[Tensor], stacks: Stacks
+) -> Payload:
+    """Named arrays as they are. Raises DecodeError where they do not fit the inputs."""
+    return payload(_by_name(arrays, inputs), inputs, stacks)
+
+
 def encode(prediction: Prediction, accept: str, _request: Request) -> Response:
     """Named arrays as a response. Raises NotAcceptable where the format cannot carry them."""
     return Response(200, BY_NAME[accept].encode(prediction.outputs), accept)

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from serving.engines import neuron, neuron_manifest
 from serving.engines.base import Engine
 from serving.errors import ModelLoadError
 from serving.model import Model
@@ -20,11 +21,12 @@ ADVICE = (
 
 
 def files(folder: Path) -> list[Path]:
-    """``model.pt``, or else all ``*.pt``, ``*.pth`` and ``*.pt2``."""
+    """``model.pt``, or else all ``*.pt``, ``*.pth`` and ``*.pt2``, but for those of Neuron."""
+    if (folder / neuron_manifest.NAME).is_file():
+        return []
     preferred = folder / "model.pt"
-    if preferred.is_file():
-        return [preferred]
-    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    candidates = [preferred] if preferred.is_file() else sorted(folder.iterdir())
+    return [path for path in candidates if path.suffix in SUFFIXES and not neuron.traced(path)]
 
 
 def load(paths: list[Path], settings: Settings) -> Model:
@@ -51,7 +53,7 @@ def load(paths: list[Path], settings: Settings) -> Model:
         return torch_formats.scripted(path, settings)
     if "archive_format" in members or "serialized_exported_program.json" in members:
         return torch_formats.exported(path, settings)
-    module = torch_formats.prepared(_unpickle(path, settings))
+    module = torch_formats.prepared(_unpickle(path, settings), settings)
     return torch_formats.of_module(module, settings)
 
 

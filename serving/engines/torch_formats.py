@@ -1,7 +1,7 @@
 """A Model of each kind of PyTorch file. Imports PyTorch: import it only for such a model."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ from torch.export.graph_signature import InputKind
 from torch.export.passes import move_to_device_pass
 from torch.utils import _pytree as pytree
 
-from serving.engines import declared, plain, tensors
+from serving.engines import declared, plain, rows, tensors
 from serving.engines.torch_runner import (
     Runner,
     Stacking,
@@ -32,9 +32,13 @@ NUMBERS = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "
 
 
 def scripted(path: Path, settings: Settings) -> Model:
-    """A TorchScript file. It names its inputs, but says nothing of their types and shapes.
+    """A TorchScript file on its device. Raises ModelLoadError where it is damaged."""
+    where = device(settings.gpu)
+    return of_script(opened(path, map_location=where), settings, where=where)
 
-    JSON and CSV become float32, as SageMaker's PyTorch toolkit has it; npy bodies keep their type.
+
+def opened(path: Path, **options: Any) -> Any:
+    """The module of a TorchScript file, with ``torch.jit.load``'s options.
 
     Raises:
         ModelLoadError: the file is damaged.
@@ -42,34 +46,61 @@ def scripted(path: Path, settings: Settings) -> Model:
     with warnings.catch_warnings():
         # The loader announces that TorchScript will be superseded; files of it remain.
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-        module = catch(torch.jit.load, str(path), map_location=device())
+        module = catch(torch.jit.load, str(path), **options)
     if isinstance(module, BaseException):
         raise _damaged(path, module) from module
-    module.eval()
-    arguments = [a for a in module.forward.schema.arguments[1:] if not a.has_default_value()]
+    return module.eval()
+
+
+def of_script(
+    script: Any,
+    settings: Settings,
+    *,
+    where: torch.device,
+    engine: str = "torch",
+    module: Callable[..., Any] | None = None,
+    wrap: Callable[[rows.Call], rows.Call] = lambda call: call,
+) -> Model:
+    """A TorchScript module. It names its inputs, but says nothing of their types and shapes.
+
+    JSON and CSV become float32, as SageMaker's PyTorch toolkit has it; npy bodies keep their type.
+
+    Args:
+        script: The module, or one of several that take and answer alike.
+        settings: The default media type of answers.
+        where: The device that it takes its tensors on.
+        engine: The engine's name.
+        module: What is called instead of it.
+        wrap: Makes the model's call of that of the module.
+    """
+    arguments = [a for a in script.forward.schema.arguments[1:] if not a.has_default_value()]
     inputs = tuple(Tensor(argument.name, "", ()) for argument in arguments)
-    runner = Runner(module, inputs)
+    runner = Runner(module or script, inputs, where)
+    call = wrap(runner)
     # What a module that changes itself answers depends on how often it is called.
-    changes = module.inlined_graph.findAllNodes("prim::SetAttr")
-    stacking = Stacking(runner, limit=0) if changes else Stacking(runner)
+    changes = script.inlined_graph.findAllNodes("prim::SetAttr")
+    stacking = Stacking(call, limit=0) if changes else Stacking(call)
 
     def predict(payload: Payload) -> Prediction:
-        outputs = runner(payload.data)
+        whole = isinstance(payload.data, Whole)
+        outputs = runner(payload.data) if whole else call(payload.data)
         stacking.learn(payload)
         return Prediction(outputs)
 
     others = [f"{a.name}: {a.type}" for a in arguments if str(a.type) != "Tensor"]
     decode = partial(tensors.decode, inputs=inputs, stacks=stacking)
     return Model(
-        engine="torch",
+        engine=engine,
         decode=partial(_refuse, others) if others else decode,
         predict=predict,
         encode=tensors.encode,
         reads=tensors.READS,
         writes=tensors.writes(settings),
         inputs=inputs,
-        devices=(str(runner.device),),
-        native=runner.native(module, () if others else inputs, stacking),
+        devices=(str(where) if engine == "torch" else engine,),
+        native=runner.native(module or script, () if others else inputs, stacking),
+        overlap=runner.overlap,
+        take=None if others else partial(tensors.take, inputs=inputs, stacks=stacking),
     )
 
 
@@ -83,8 +114,9 @@ def exported(path: Path, settings: Settings) -> Model:
         program = catch(torch.export.load, file)
     if isinstance(program, BaseException):
         raise _damaged(path, program) from program
-    if device().type != "cpu":
-        program = move_to_device_pass(program, device())
+    where = device(settings.gpu)
+    if where.type != "cpu":
+        program = move_to_device_pass(program, where)
     module = program.module()
     values = {node.name: node.meta.get("val") for node in program.graph.nodes}
     specs = program.graph_signature.input_specs
@@ -106,21 +138,22 @@ def exported(path: Path, settings: Settings) -> Model:
     answered = [values.get(spec.arg.name) for spec in program.graph_signature.output_specs]
     leaves: dict[str, Any] = {}
     name_leaves(pytree.tree_unflatten(answered, program.call_spec.out_spec), "", leaves)
-    runner = Runner(module if simple else nested, inputs)
+    runner = Runner(module if simple else nested, inputs, where)
     return declared.build(
         "torch",
         runner,
         inputs,
         _declare(leaves),
         settings,
-        device=str(runner.device),
+        device=str(where),
         native=partial(runner.native, module),
+        overlap=runner.overlap,
     )
 
 
-def prepared(module: torch.nn.Module) -> torch.nn.Module:
+def prepared(module: torch.nn.Module, settings: Settings) -> torch.nn.Module:
     """The module on its device, with the layers off that are for training only."""
-    return module.to(device()).eval()
+    return module.to(device(settings.gpu)).eval()
 
 
 def of_module(module: torch.nn.Module, settings: Settings) -> Model:
@@ -129,7 +162,7 @@ def of_module(module: torch.nn.Module, settings: Settings) -> Model:
     Nothing is known of what it takes and answers: it gets the one tensor of the body, and its
     result is neither named nor stacked.
     """
-    where = device()
+    where = device(settings.gpu)
     inputs = (Tensor("input", "", ()),)
 
     def argument(data: Any) -> Any:
@@ -159,6 +192,8 @@ def of_module(module: torch.nn.Module, settings: Settings) -> Model:
             argument=argument,
             result=lambda result: result,
         ),
+        take=partial(tensors.take, inputs=inputs, stacks=lambda _: False),
+        give=plain.give,
     )
 
 

@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from serving import footprint
 from serving.codecs import Outputs
 from serving.engines import cuda, rows, tensors
-from serving.errors import BadRequest, DeviceLost, PredictionError
+from serving.engines.torch_copies import Copies
+from serving.errors import BadRequest, DeviceLost, ModelLoadError, PredictionError
 from serving.model import Native, Tensor
 from serving.values import Payload
 
 MAX_SHAPES = 64
 """Shapes of rows with which a model of unknown shapes is tried."""
 
-FAILURES = (RuntimeError, AssertionError, IndexError, TypeError, ValueError, MemoryError)
+FAILURES = (
+    *(RuntimeError, AssertionError, IndexError, TypeError, ValueError, MemoryError),
+    torch.jit.Error,
+)
 """What modules raise."""
 
 NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
@@ -41,8 +45,11 @@ class Runner:
     those in a dictionary have its keys.
     """
 
-    def __init__(self, module: Callable[..., Any], inputs: Sequence[Tensor]) -> None:
-        self.device = device()
+    def __init__(
+        self, module: Callable[..., Any], inputs: Sequence[Tensor], where: torch.device
+    ) -> None:
+        self.device = where
+        self._copies = Copies(where) if where.type == "cuda" else None
         self._module = module
         self._inputs = tuple(inputs)
         # The result's structure, with names in place of the tensors: the same at every call.
@@ -56,17 +63,20 @@ class Runner:
             PredictionError: the module failed, or answered with something else than tensors.
             DeviceLost: the GPU is lost to this process.
         """
-        leaves: dict[str, Any] = {}
         with torch.inference_mode():
             try:
-                result = self._module(*self._arguments(data))
-                self._structure = name_leaves(result, "", leaves)
-                # What fails on a GPU may only be noticed when its result is fetched.
-                return {
-                    key: to_array(key, leaf) for key, leaf in leaves.items() if leaf is not None
-                }
+                if self._copies is None or isinstance(data, Whole):
+                    return self._answer(self._arguments(data))
+                arguments, arrived = self._copies.begin(self._tensors(data))
+                with self._copies.computing(arguments, arrived):
+                    return self._answer(arguments)
             except FAILURES as error:
                 raise failure(error) from error
+
+    @property
+    def overlap(self) -> int:
+        """Calls that may run at once: on a GPU, one whose rows are copied beside one computed."""
+        return 1 if self._copies is None else 2
 
     def native(self, module: Any, inputs: tuple[Tensor, ...], stacks: tensors.Stacks) -> Native:
         """What scripts see of the module: tensors, where the engine has arrays."""
@@ -83,11 +93,20 @@ class Runner:
 
         return Native(module, payload, argument, self._restore)
 
+    def _answer(self, arguments: Sequence[Any]) -> Outputs:
+        leaves: dict[str, Any] = {}
+        self._structure = name_leaves(self._module(*arguments), "", leaves)
+        # What fails on a GPU may only be noticed when its result is fetched.
+        return {key: to_array(key, leaf) for key, leaf in leaves.items() if leaf is not None}
+
+    def _tensors(self, data: rows.Arrays) -> list[torch.Tensor]:
+        return [to_tensor(data[tensor.name]) for tensor in self._inputs]
+
     def _arguments(self, data: rows.Arrays | Whole) -> list[Any]:
         if isinstance(data, Whole):
             value = data.value
             return [value.to(self.device) if isinstance(value, torch.Tensor) else value]
-        return [to_tensor(data[tensor.name]).to(self.device) for tensor in self._inputs]
+        return [tensor.to(self.device) for tensor in self._tensors(data)]
 
     def _restore(self, outputs: Outputs) -> Any:
         return _rebuild(self._structure, outputs)
@@ -99,8 +118,8 @@ class Stacking:
     The first request of each shape of rows is predicted again, together with a row made of it.
     """
 
-    def __init__(self, runner: Runner, limit: int = MAX_SHAPES) -> None:
-        self._runner = runner
+    def __init__(self, call: rows.Call, limit: int = MAX_SHAPES) -> None:
+        self._call = call
         self._limit = limit
         self._known: dict[Hashable, bool] = {}
 
@@ -123,12 +142,21 @@ class Stacking:
         second = {name: np.flip(array[-1:], -1) for name, array in data.items()}
         # Two rows that are the same would tell nothing.
         if any(not np.array_equal(first[name], second[name]) for name in data):
-            self._known[key] = rows.compare(self._runner, first, second) is not None
+            self._known[key] = rows.compare(self._call, first, second) is not None
 
 
-def device() -> torch.device:
-    """Where modules run: the first GPU, if there is one."""
-    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+def device(gpu: int) -> torch.device:
+    """Where modules run: on that GPU of those the process sees, or the CPU where it sees none.
+
+    Raises:
+        ModelLoadError: there are GPUs, but not that one.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    count = torch.cuda.device_count()
+    if gpu >= count:
+        raise ModelLoadError(f"SERVING_GPU={gpu}: the GPUs here have numbers below {count}.")
+    return torch.device("cuda", gpu)
 
 
 def to_tensor(array: Array) -> torch.Tensor:

@@ -26,6 +26,7 @@ REFUSED = (
     "expr=cudaStreamSynchronize(stream);"
 )
 FULL = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.00 GiB."
+CPU = torch.device("cpu")
 X = {"x": np.ones((1, 2), np.float32)}
 
 
@@ -78,7 +79,7 @@ def test_a_clients_words_do_not(kind: type[Exception]) -> None:
 
 
 def runner(module: Callable[..., Any]) -> torch_runner.Runner:
-    return torch_runner.Runner(module, (Tensor("x", "float32", (None, 2)),))
+    return torch_runner.Runner(module, (Tensor("x", "float32", (None, 2)),), CPU)
 
 
 def test_a_module_that_loses_the_gpu_says_so_in_one_line() -> None:
@@ -130,8 +131,6 @@ def test_a_module_of_python_code_says_so_too() -> None:
 
 
 def test_an_onnx_session_that_loses_the_gpu_says_so() -> None:
-    import onnxruntime
-
     class Session:
         run = staticmethod(raising(Fail(REFUSED)))
 
@@ -139,7 +138,7 @@ def test_an_onnx_session_that_loses_the_gpu_says_so() -> None:
             return []
 
     with pytest.raises(DeviceLost, match="an illegal memory access"):
-        onnx._caller(onnxruntime, Session())(X)
+        onnx.caller(Session())(X)
 
 
 def scripted(folder: Path, error: str) -> Model:

@@ -81,6 +81,12 @@ class Embeds(torch.nn.Module):
         return vectors.sum(1)
 
 
+class Positive(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert bool((x > 0).all()), "a value is negative"
+        return x
+
+
 class Half(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.to(torch.bfloat16)
@@ -176,6 +182,13 @@ def test_npy_keeps_its_type(tmp_path: Path) -> None:
     assert len(ask(model, npy(np.array([[1, 2, 3]])), "application/x-npy")[0]) == 2
     with pytest.raises(PredictionError, match=r"The model failed: RuntimeError: .*Float"):
         ask(model, "[[1, 2, 3]]")
+
+
+def test_what_torchscript_raises_is_the_models_failure(tmp_path: Path) -> None:
+    model = load(script(tmp_path / "model.pt", Positive()))
+    assert ask(model, "[[1, 2]]") == [[1, 2]]
+    with pytest.raises(PredictionError, match=r"The model failed: Error: .*a value is negative"):
+        ask(model, "[[-1, 2]]")
 
 
 @pytest.mark.parametrize("module", [Pair(), Named()])

@@ -10,6 +10,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
+from serving import neuroncores
 from serving.hosts.http import tls
 from serving.hosts.http.board import Board, Phase
 from serving.hosts.http.ledger import Ledger
@@ -103,18 +104,27 @@ class WorkersArbiter(Arbiter):
         """
         if self.stillborn:
             raise HaltServer("A worker ended while it loaded the model.", 1)
-        if len(self.WORKERS) <= self.num_workers or self._succeeded():
+        surplus = len(self.WORKERS) > self.num_workers
+        if not (surplus and self._overlapping) or self._succeeded():
             super().manage_workers()
 
     def reload(self) -> None:
-        """Replace all workers, at SIGHUP: `manage_workers` ends the old ones, once it may."""
-        if _server(self).settings.many:
-            # Two owners of the registry would each miss what the other is told.
+        """Replace all workers, at SIGHUP."""
+        if not self._overlapping:
             super().reload()
             return
         log.info("the workers are replaced as soon as their successors are ready")
         for _ in range(self.num_workers):
-            self.spawn_worker()
+            self.spawn_worker()  # `manage_workers` ends the old ones, once it may
+
+    @property
+    def _overlapping(self) -> bool:
+        """Whether a worker and its successor may be there at once.
+
+        Two owners of a registry would each miss what the other is told, and a NeuronCore is its
+        owner's until that ends.
+        """
+        return not (_server(self).settings.many or neuroncores.cores())
 
     def _succeeded(self) -> bool:
         """Whether the youngest workers, as many as there should be, can answer.

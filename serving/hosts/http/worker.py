@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import uvloop
 from gunicorn.workers.base import Worker
 
+from serving import neuroncores
 from serving.entry import State
 from serving.hosts.http import wire
 from serving.hosts.http.board import Phase
@@ -51,6 +52,7 @@ class HttpWorker(Worker):
         """Serve until told to stop."""
         if cast("Server", self.app).settings.workers > 1:
             take_gpu(self.slot)
+            neuroncores.take(self.slot)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
 
