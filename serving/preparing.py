@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from serving import archives, canary, footprint, logs, machine, requirements, runtime, workforce
+from serving import archives, canary, footprint, machine, requirements, runtime, workforce
 from serving import environment as toolkits
-from serving.auth import keyfile
 from serving.progress import Bar
 from serving.settings import Settings
 
@@ -30,12 +29,13 @@ def prepare(settings: Settings, environment: Mapping[str, str]) -> tuple[Setting
         ArchiveError: there is no model, or it is refused.
         ModelLoadError: its requirements cannot be installed.
     """
-    logs.configure(settings.log_level, settings.log_format)
-    for sentence in toolkits.unheeded(environment):
+    for sentence in toolkits.unheeded(environment, settings.host):
         log.warning("%s", sentence)
     runtime.check(settings)
     machine.raise_file_limit()
     if settings.keys:
+        from serving.auth import keyfile
+
         keyfile.read(Path(settings.keys))
     return _many(settings) if settings.many else _one(settings)
 

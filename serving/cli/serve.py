@@ -1,14 +1,17 @@
-"""``serving serve``: answer requests for a model."""
+"""``serving serve``: answer requests for a model, over HTTP or, on Lambda, as events."""
 
 import argparse
 import logging
+from pathlib import Path
 
-from serving import auth
-from serving.cli.common import Environment, add_settings, read_settings
-from serving.hosts.http import server
-from serving.preparing import prepare
+from serving import logs
+from serving.cli.common import Environment, add_settings, given, read_settings
+from serving.settings import Settings
 
 log = logging.getLogger("serving")
+
+RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
+"""The variable by which Lambda, or its emulator, tells a container where its events come from."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,16 +25,48 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:
-    """Serve until told to stop.
+    """Serve until told to stop: events on Lambda, and HTTP wherever else.
 
     Raises:
         SettingError: a setting is not allowed.
         ArchiveError: there is no model, or it is refused.
         ModelLoadError: its requirements cannot be installed.
     """
-    settings, folder = prepare(read_settings(options, environment), environment)
+    # Each host is imported where it serves: a function starts sooner without what it needs not.
+    if environment.get(RUNTIME_API):
+        from serving.hosts.aws_lambda import starting
+
+        starting.run(**given(options))
+        return 0
+    settings = read_settings(options, environment)
+    logs.configure(settings.log_level, settings.log_format)
+    return SERVERS[settings.host](settings, environment)
+
+
+def _http(settings: Settings, environment: Environment) -> int:
+    from serving.hosts.http import server
+
+    server.run(*_prepared(settings, environment))
+    return 0
+
+
+def _mms(settings: Settings, environment: Environment) -> int:
+    from serving.hosts.mms import server
+
+    server.check(settings, environment)  # before a model is fetched
+    return server.run(*_prepared(settings, environment), environment)
+
+
+def _prepared(settings: Settings, environment: Environment) -> tuple[Settings, Path | None]:
+    from serving import auth
+    from serving.preparing import prepare
+
+    settings, folder = prepare(settings, environment)
     if sentence := auth.advice(settings, environment):
         log.warning("%s", sentence)
     log.info("listening on %s:%d", settings.bind, settings.port)
-    server.run(settings, folder)
-    return 0
+    return settings, folder
+
+
+SERVERS = {"http": _http, "mms": _mms}
+"""What serves, by the setting `host`."""

@@ -26,6 +26,15 @@ class Answer(NamedTuple):
     """Whole, or bit by bit as it is made."""
 
 
+class Whole(NamedTuple):
+    """A response as a host takes it that cannot send a stream."""
+
+    status: int
+    headers: messages.Fields
+    """As those of an Answer."""
+    body: bytes
+
+
 class Background:
     """A site at work in another thread. Its methods may be called in any thread."""
 
@@ -63,6 +72,13 @@ class Background:
         """The answer to a request, whatever it is; raises nothing."""
         return self._wait(self._ask(request))
 
+    def ask_whole(self, request: Request) -> Whole:
+        """The answer to a request, whatever it is, with its body whole; raises nothing.
+
+        A stream that breaks off, or has not ended by the request's deadline, is an error.
+        """
+        return self._wait(self._ask_whole(request))
+
     def close(self) -> None:
         """Let asynchronous invocations end, then the site and the thread."""
         self._wait(self._site.drain())
@@ -90,6 +106,12 @@ class Background:
         if not isinstance(body, bytes):
             return Answer(response.status, fields, Chunks(body, self._wait))
         return Answer(response.status, fields, body)
+
+    async def _ask_whole(self, request: Request) -> Whole:
+        response = await messages.answer(self._site.handle, request)
+        response, body = await messages.whole(response, request.deadline)
+        fields = messages.fields(response.status, response.content_type, response.headers)
+        return Whole(response.status, fields, body)
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

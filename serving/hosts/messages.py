@@ -5,11 +5,14 @@ response may have, and when the first byte of a stream decides what its status i
 """
 
 import asyncio
+import math
 import re
+import time
 from collections.abc import AsyncIterator, Iterable
+from typing import cast
 
 from serving import problems
-from serving.call import Handler
+from serving.call import Handler, too_late
 from serving.errors import PayloadTooLarge, PredictionError, ServingError
 from serving.values import Request, Response
 
@@ -125,6 +128,37 @@ async def _begun(response: Response, body: AsyncIterator[bytes]) -> Response:
         await close(body)
         return problems.response(error)
     return response._replace(body=b"" if first is None else Begun(first, body))
+
+
+async def whole(response: Response, deadline: float) -> tuple[Response, bytes]:
+    """The response that `answer` gave, and its body, collected where it is a stream.
+
+    One that breaks off, or has not ended by the deadline, is the error that it breaks off with.
+    """
+    body = response.body
+    if isinstance(body, bytes):
+        return response, body
+    left = deadline - time.monotonic()
+    try:
+        async with asyncio.timeout(left if left < math.inf else None):
+            return response, b"".join([chunk async for chunk in body])
+    except TimeoutError:
+        failure = problems.response(too_late("in"))
+    except ServingError as error:
+        failure = problems.response(error)
+    finally:
+        _end_soon(body)
+    return failure, cast("bytes", failure.body)
+
+
+_ending: set[asyncio.Task[None]] = set()
+
+
+def _end_soon(body: AsyncIterator[bytes]) -> None:
+    """Close a stream without waiting for a chunk that is being made."""
+    task = asyncio.get_running_loop().create_task(close(body))
+    _ending.add(task)
+    task.add_done_callback(_ending.discard)
 
 
 async def close(body: bytes | AsyncIterator[bytes]) -> None:

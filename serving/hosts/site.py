@@ -4,17 +4,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving import emf
 from serving.application import Application, Exposition, own_exposition
 from serving.entry import Entry, State
 from serving.front import Front
-from serving.gpu import Gpu
-from serving.loader import Loader
-from serving.multi import MultiModel
-from serving.processes.fleet import Fleet
 from serving.service import Tools
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.multi import MultiModel
+    from serving.processes.fleet import Fleet
 
 log = logging.getLogger("serving")
 
@@ -90,10 +91,16 @@ class Site:
         if self._fleet is not None:
             await self._fleet.close()
 
-    def _many(self, tools: Tools) -> MultiModel:
+    def _many(self, tools: Tools) -> "MultiModel":
+        # Imported where they are used: a server of one model starts sooner without them.
+        from serving.gpu import Gpus
+        from serving.loader import Loader
+        from serving.multi import MultiModel
+        from serving.processes.fleet import Fleet
+
         self._fleet = Fleet(tools)
         return MultiModel(
-            tools, Loader(tools, self._fleet.fork, Gpu.find()), self._keep, self._changed
+            tools, Loader(tools, self._fleet.fork, Gpus.find()), self._keep, self._changed
         )
 
     def _changed(self, entry: Entry) -> None:

@@ -63,6 +63,24 @@ def refused(
     return Case(name, model, request, status, JSON, problem(kind, status, *parts), fields)
 
 
+def infer(head: bytes, binary: bytes = b"") -> Request:
+    """An inference request of the Open Inference Protocol, which may have binary data."""
+    headers = {"inference-header-content-length": str(len(head))} if binary else {}
+    return Request("POST", "/v2/models/model/infer", headers, head + binary)
+
+
+def wrong(*parts: str) -> Callable[[bytes], None]:
+    """Checks an error of the Open Inference Protocol, whose message has all these parts."""
+
+    def check(body: bytes) -> None:
+        (told,) = json.loads(body).items()
+        assert told[0] == "error"
+        assert all(part in told[1] for part in parts), told
+        assert "Traceback" not in told[1]
+
+    return check
+
+
 def npy(rows: int, columns: int, *values: float) -> bytes:
     """An array as NumPy saves it, version 1.0 of the format."""
     shape = f"({rows}, {columns})" if columns else f"({rows},)"
@@ -224,4 +242,38 @@ FAILED = (
     refused("unknown path", "broken", get("/predict"), "NotFound", 404),
 )  # fmt: skip
 
-CASES = (*STUMP, *CLASSES, *ONNX, *SCRIPT, *FAILED)
+# The Open Inference Protocol.
+OIP = (
+    Case("v2 is ready", "stump", get("/v2/health/ready"), 200),
+    Case("v2 is not ready", "broken", get("/v2/health/ready"), 503, JSON,
+         wrong("The model failed to load: xgboost-model is damaged")),
+    Case("v2 lives all the same", "broken", get("/v2/health/live"), 200),
+    Case("v2 metadata", "stump", get("/v2/models/model"), 200, JSON,
+         b'{"name":"model","versions":["1"],"platform":"xgboost",'
+         b'"inputs":[{"name":"features","datatype":"FP32","shape":[-1,2]}],'
+         b'"outputs":[{"name":"score","datatype":"FP32","shape":[-1]}]}'),
+    Case("v2 in json", "stump", infer(b'{"id":"7","inputs":[{"name":"features","shape":[2,2],'
+         b'"datatype":"FP32","data":[0,5,2,5]}]}'), 200, JSON,
+         b'{"model_name":"model","model_version":"1","id":"7","outputs":[{"name":"score",'
+         b'"datatype":"FP32","shape":[2],"data":[1.0,3.0]}]}'),
+    Case("v2 in bytes", "onnx", infer(b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32",'
+         b'"parameters":{"binary_data_size":8}}],"outputs":[{"name":"total","parameters":'
+         b'{"binary_data":true}}]}', struct.pack("<2f", 1, 2)), 200, "application/octet-stream",
+         b'{"model_name":"model","model_version":"1","outputs":[{"name":"total","datatype":"FP32",'
+         b'"shape":[1],"parameters":{"binary_data_size":4}}]}' + struct.pack("<f", 3),
+         (("inference-header-content-length", "137"),)),
+    Case("v2 of a script", "script", infer(b'{"inputs":[{"name":"body","shape":[1],'
+         b'"datatype":"BYTES","data":["2 3"]}],"parameters":{"content_type":"text/x-numbers",'
+         b'"accept":"text/x-numbers"}}'), 200, JSON,
+         b'{"model_name":"model","model_version":"1","outputs":[{"name":"body","datatype":"BYTES",'
+         b'"shape":[1],"data":["6 9"]}]}'),
+    Case("v2 with other inputs", "onnx", infer(b'{"inputs":[{"name":"y","shape":[1],"datatype":'
+         b'"FP32","data":[1]}]}'), 400, JSON, wrong("names y", "x: float32 of shape (rows, 2)")),
+    Case("v2 with a body that is none", "stump", infer(b"{"), 400, JSON, wrong("not JSON")),
+    Case("v2 of no model", "stump", get("/v2/models/churn"), 404, JSON,
+         wrong("'churn'", "'model'")),
+    Case("v2 with a wrong method", "stump", get("/v2/models/model/infer"), 405, JSON,
+         wrong("takes POST"), (("allow", "POST"),)),
+)  # fmt: skip
+
+CASES = (*STUMP, *CLASSES, *ONNX, *SCRIPT, *FAILED, *OIP)

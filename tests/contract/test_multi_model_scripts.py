@@ -262,6 +262,24 @@ class TestServer:
             many.server.wait_until(healthy)
             assert process(many.invoke(name, b"x", TEXT)) != first
 
+    def test_one_that_cannot_come_back_stays_registered_and_is_tried_again(
+        self, place: Place, hosted: Path, make: Make
+    ) -> None:
+        name, folder = make(FRAGILE)
+        script = folder / "code" / "inference.py"
+        with own_platform(place, hosted) as many:
+            many.loads(name)
+            script.write_text(FAILING)
+            assert many.invoke(name, b"exit", TEXT).status == 503
+            status, kind, message = refused(many.invoke(name, b"x", TEXT))
+            assert (status, kind) == (503, "ModelNotReady")
+            assert "no weights" in message
+            assert many.names == [name]
+            script.write_text(FRAGILE)
+            while (answer := many.invoke(name, b"x", TEXT)).status == 503:
+                assert many.names == [name]
+            assert process(answer) > 0
+
     def test_on_premises_one_that_ended_is_loaded_by_the_next_request(
         self, place: Place, tmp_path: Path
     ) -> None:

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
-from serving import configuration, problems
+from serving import configuration, logs, problems
 from serving.entry import State
 from serving.errors import ModelLoadError, ServingError, UnsupportedMediaType
 from serving.hosts import messages
@@ -81,6 +81,7 @@ class Handler:
         if properties.get("gpu_id") is not None:
             take_gpu(properties["gpu_id"])
         given = configuration.read(self._environment)
+        logs.configure(given.log_level, given.log_format)
         folder = str(Path(properties["model_dir"]).resolve())
         alone = replace(
             given, host="mms", model=folder, multi_model=False, repository="", workers=1
