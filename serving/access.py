@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from serving import identity
+from serving import identity, targets
 from serving.call import Call, Handler, Reply
 from serving.values import Request, Response
 
 log = logging.getLogger("serving.access")
 
-UNLOGGED = "/ping"
+UNLOGGED = frozenset({"/ping", targets.LIVE, targets.READY})
 
 LONGEST_PATH = 256
 """Characters of a path that are logged."""
@@ -27,7 +27,7 @@ def logged(handle: Handler, named: Callable[[Request], str | None]) -> Handler:
     """
 
     def handle_logged(request: Request, reply: Reply) -> None:
-        if request.path != UNLOGGED:
+        if request.path not in UNLOGGED:
             request = request._replace(headers=identity.named(request.headers))
             reply = LoggedReply(request, reply, named(request))
         handle(request, reply)

@@ -9,20 +9,23 @@ slow one. A callback costs a fraction of what a task or a future would for every
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
-from serving import media, metrics, problems
+from serving import media, metrics, oip, problems, targets
 from serving.call import Handler, Reply
 from serving.entry import Entry
 from serving.errors import Draining, MethodNotAllowed, NotFound
 from serving.machine import resident_bytes
 from serving.metrics import Metrics
-from serving.multi import MultiModel
 from serving.service import Tools
 from serving.settings import MIB, Settings
-from serving.single import INVOCATIONS, NAME, SingleModel
+from serving.single import INVOCATIONS, SingleModel
 from serving.values import Request, Response
+
+if TYPE_CHECKING:
+    from serving.multi import MultiModel
 
 MAX_TRANSFORM_MB = 100
 """SageMaker's limit for the payloads of a batch transform that are under way together."""
@@ -47,7 +50,7 @@ class Application:
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
         exposition: Exposition = own_exposition,
-        many: Callable[[Tools], MultiModel] | None = None,
+        many: "Callable[[Tools], MultiModel] | None" = None,
     ) -> None:
         """Make it without a model.
 
@@ -74,6 +77,10 @@ class Application:
             "/execution-parameters": {"GET": self._execution_parameters},
             "/metrics": {"GET": self._report},
             "/ping": {"GET": self._ping, "HEAD": self._ping},
+            targets.ROOT: {"GET": self._describe},
+            targets.LIVE: {"GET": self._live, "HEAD": self._live},
+            targets.READY: {"GET": self._ping, "HEAD": self._ping},
+            targets.INDEX: {"POST": self._index},
             **self._models.routes,
         }
 
@@ -82,13 +89,15 @@ class Application:
         """The paths that are answered."""
         return tuple(self._routes)
 
-    def load(self, folder: Path, changed: Callable[[Entry], None], name: str = NAME) -> None:
+    def load(self, folder: Path, changed: Callable[[Entry], None], name: str = "") -> None:
         """Begin to load the one model of a single-model server; ``changed`` hears the outcome.
+
+        It is called ``name``, or else as the settings have it.
 
         Raises:
             SettingError: its canary cannot be read.
         """
-        self._single.load(folder, changed, name)
+        self._single.load(folder, changed, name or self._settings.model_name)
 
     def open(self, registered: Mapping[str, str], ready: Callable[[], None]) -> None:
         """Begin to serve many models, with those that an earlier process had registered.
@@ -109,7 +118,7 @@ class Application:
     def _handle(self, request: Request, reply: Reply) -> None:
         answer = problems.attempt(self._dispatch, media.settled(request), reply)
         if answer is not None:
-            if request.path == INVOCATIONS or request.path.endswith("/invoke"):
+            if request.path == INVOCATIONS or request.path.endswith(("/invoke", "/infer")):
                 self.metrics.answered(answer.status, 0.0)
             reply.send(answer)
 
@@ -139,6 +148,15 @@ class Application:
             raise Draining("The server is about to stop; it finishes what it has begun.")
         self._models.check()
         reply.send(HEALTHY)
+
+    def _describe(self, _request: Request, reply: Reply) -> None:
+        reply.send(oip.server())
+
+    def _live(self, _request: Request, reply: Reply) -> None:
+        reply.send(HEALTHY)
+
+    def _index(self, _request: Request, reply: Reply) -> None:
+        reply.send(oip.index(self._models.index()))
 
     def _execution_parameters(self, _request: Request, reply: Reply) -> None:
         """What batch transform should do; all that runs at once may have 100 MB together."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from serving.errors import DeadlineExceeded
-from serving.values import Payload, Request, Response
+from serving.values import Payload, Prediction, Request, Response
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,12 +26,22 @@ Handler = Callable[[Request, Reply], None]
 """Answers a request on its reply channel, now or later."""
 
 
+class Dialect(Protocol):
+    """Reads one request and writes its answer, in the place of the model's own functions."""
+
+    def decode(self, request: Request) -> Payload:
+        """What the model is asked. Raises RequestError."""
+
+    def encode(self, prediction: Prediction, accept: str, request: Request) -> Response:
+        """The model's answer. Raises ServingError."""
+
+
 class Call:
     """One request on its way through a model."""
 
     __slots__ = (
-        *("accept", "began", "finished", "payload", "ready", "reply", "request", "stages"),
-        "timer",
+        *("accept", "began", "dialect", "finished", "payload", "ready", "reply", "request"),
+        *("stages", "timer"),
     )
 
     def __init__(self, request: Request, accept: str, reply: Reply) -> None:
@@ -41,6 +51,8 @@ class Call:
         self.began = self.ready = time.monotonic()
         """When the request came, and when its payload was decoded, if it is."""
         self.payload: Payload | None = None
+        self.dialect: Dialect | None = None
+        """None: the model's own."""
         self.stages: tuple[float, float, float, float] | None = None
         """Seconds it waited and was decoded, predicted and encoded, once it was."""
         self.finished = False

@@ -62,5 +62,5 @@ def _decode(call: Call, decode: Decode) -> Decoded:
     if call.reply.gone:
         return Decoded(None, began)
     if call.request.deadline <= began:
-        return Decoded(response(too_late("before")), began)
+        return Decoded(response(too_late("before"), call.request), began)
     return Decoded(attempt(decode, call.request), began)

@@ -30,10 +30,14 @@ INSTEAD = {
 """The variables by name."""
 
 
-def unheeded(environment: Mapping[str, str]) -> list[str]:
-    """A sentence about each variable that is set and means nothing here."""
+HEEDED = {"mms": frozenset({"SAGEMAKER_MODEL_SERVER_VMARGS"})}
+"""Those that mean something where the setting `host` is another than usual."""
+
+
+def unheeded(environment: Mapping[str, str], host: str = "http") -> list[str]:
+    """A sentence about each variable that is set and means nothing to the server, the ``host``."""
     return [
         f"{name} is set and means nothing to this server: {instead}."
         for name, instead in INSTEAD.items()
-        if environment.get(name, "") != ""
+        if environment.get(name, "") != "" and name not in HEEDED.get(host, ())
     ]

@@ -33,7 +33,9 @@ def run(model: Model, calls: Sequence[Call]) -> Outcome:
     answers: list[tuple[Call, Response]] = []
     groups: dict[Any, list[tuple[Call, Payload]]] = {}
     for call in calls:
-        payload = call.payload if call.payload is not None else attempt(model.decode, call.request)
+        payload: Payload | Response | None = call.payload
+        if payload is None:
+            payload = attempt((call.dialect or model).decode, call.request)
         if isinstance(payload, Response):
             answers.append((call, payload))
         else:
@@ -49,7 +51,8 @@ def run(model: Model, calls: Sequence[Call]) -> Outcome:
     predicted = time.monotonic()
     for call, outcome in outcomes:
         if isinstance(outcome, Prediction):
-            answers.append((call, attempt(model.encode, outcome, call.accept, call.request)))
+            encode = (call.dialect or model).encode
+            answers.append((call, attempt(encode, outcome, call.accept, call.request)))
         else:
             answers.append((call, outcome))
     return Outcome(answers, started, decoded, predicted, time.monotonic(), rows)

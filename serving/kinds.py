@@ -10,7 +10,16 @@ MIB = 1024 * 1024
 NO_LIMIT = sys.maxsize
 """The size of what may be of any size."""
 
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "critical": 50}
+LEVELS = {
+    "trace": 5,
+    "debug": 10,
+    "info": 20,
+    "warning": 30,
+    "warn": 30,
+    "error": 40,
+    "critical": 50,
+    "fatal": 50,
+}
 
 
 class Kind(NamedTuple):
@@ -71,6 +80,11 @@ def or_zero(kind: Kind) -> Kind:
 def choice(*names: str) -> Kind:
     """One of some words."""
     return Kind({name: name for name in names}.__getitem__, " or ".join(names))
+
+
+def any_case(kind: Kind) -> Kind:
+    """A kind whose text may have capitals."""
+    return kind._replace(read=lambda text: kind.read(text.strip().lower()))
 
 
 def _number(low: float, high: float, convert: Callable[[str], Any]) -> Callable[[str], Any]:

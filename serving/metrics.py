@@ -2,21 +2,17 @@
 
 The counts are plain numbers of one process, since a request has some microseconds to spend on them
 and a metrics library takes several for each. A snapshot of them is plain data: those of several
-processes add up, and ``prometheus-client`` writes the sum.
+processes add up, and ``prometheus-client`` writes the sum. It is imported when it does, since
+not every host has it.
 """
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -124,6 +120,8 @@ def exposition(running: Iterable[Snapshot], ended: Iterable[Snapshot] = ()) -> b
 
     What processes that have ended counted stays counted; what they held, they hold no more.
     """
+    from prometheus_client import CollectorRegistry, generate_latest
+
     running = list(running)
     registry = CollectorRegistry()
     registry.register(_Collected(_families(running, [*running, *ended])))
@@ -133,15 +131,21 @@ def exposition(running: Iterable[Snapshot], ended: Iterable[Snapshot] = ()) -> b
 class _Collected:
     """Metrics in the form that the library asks for them."""
 
-    def __init__(self, families: list[Metric]) -> None:
+    def __init__(self, families: list["Metric"]) -> None:
         self._families = families
 
-    def collect(self) -> list[Metric]:
+    def collect(self) -> list["Metric"]:
         """The metrics."""
         return self._families
 
 
-def _families(running: list[Snapshot], every: list[Snapshot]) -> list[Metric]:
+def _families(running: list[Snapshot], every: list[Snapshot]) -> list["Metric"]:
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
+
     requests = CounterMetricFamily(
         "serving_requests",
         "Invocations answered, and requests refused before they were whole, by status.",

@@ -1,10 +1,23 @@
 """What every loaded model is: three functions, and the facts a caller needs about them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from serving.values import Payload, Prediction, Request, Response
+
+Take = Callable[[Mapping[str, Any], Request], Payload]
+"""Makes a payload of named arrays; text is in arrays of objects. Raises DecodeError where they do
+not fit."""
+Write = Callable[[Mapping[str, Any]], Response]
+"""Writes named arrays."""
+Give = Callable[[Prediction, Write], Response]
+"""Has the named arrays of a prediction written."""
+
+
+def give(prediction: Prediction, write: Write) -> Response:
+    """Have outputs written that are named arrays already."""
+    return write(prediction.outputs)
 
 
 class Tensor(NamedTuple):
@@ -66,5 +79,12 @@ class Model:
     not thread-safe: they run in the model's own thread, never on the event loop."""
     devices: tuple[str, ...] = ("cpu",)
     """Where it runs."""
+    overlap: int = 1
+    """Calls of ``predict`` that may run at once, each in a thread of its own: with two, a GPU gets
+    the rows of one while it computes the other."""
     native: Native | None = None
     """For scripts; None where the engine cannot be combined with a script's functions."""
+    take: Take | None = None
+    """For protocols of tensors, in the place of decode; None: a user's code reads the body."""
+    give: Give | None = give
+    """Likewise in the place of encode; None: a user's code writes the body."""

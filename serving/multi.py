@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 
-from serving import archives, machine
+from serving import archives, machine, oip, targets
 from serving.budget import Budget
 from serving.call import Handler, Reply
-from serving.entry import Entry
+from serving.entry import Entry, State
 from serving.errors import BadRequest, ModelNotFound, ModelNotReady
 from serving.loader import Loader
 from serving.management import PATH, Keep, Management
+from serving.place import Place
 from serving.registry import Fetched, Registry
 from serving.repository import Repository
 from serving.service import Tools
@@ -27,7 +28,7 @@ SHARE = 0.8
 too."""
 
 GPU_SHARE = 0.9
-"""Of the GPU's memory, likewise."""
+"""Of the GPUs' memory, likewise."""
 
 MOST_PATHS = 4096
 """Models' paths whose routes are remembered; a client can make up any number."""
@@ -53,7 +54,7 @@ class MultiModel:
         """
         settings = tools.settings
         budget = Budget(settings.model_memory or _all_there_is())
-        gpu = Budget(settings.gpu_memory or int(loader.gpu.total * GPU_SHARE), guess=0.0)
+        gpu = Budget(settings.gpu_memory or int(loader.gpus.total * GPU_SHARE), guess=0.0)
         fetch = partial(_fetch, settings)
         self._registry = Registry(tools, loader, fetch, budget, broken, gpu)
         self._repository = Repository(settings.repository) if settings.repository else None
@@ -66,7 +67,7 @@ class MultiModel:
         self.routes_of = lru_cache(MOST_PATHS)(self._routes_of)
         """What answers at the path of a model, by method; empty if it is none."""
         log.info("models may take %d MiB of memory together", budget.limit >> 20)
-        if loader.gpu.total:
+        if loader.gpus.total:
             log.info("models may take %d MiB of the GPU's memory together", gpu.limit >> 20)
 
     def load(self, registered: Mapping[str, str], ready: Callable[[], None]) -> None:
@@ -88,17 +89,17 @@ class MultiModel:
     def invoke(self, request: Request, reply: Reply) -> None:
         """Ask the model that the client names. Raises ServingError, or what the model raises."""
         name = _target(request)
-        if name not in self._registry:
-            if not name:
-                raise BadRequest(
-                    "This server has many models; say in X-Amzn-SageMaker-Target-Model which is "
-                    "asked."
-                )
-            self._open(name)
-        self._registry.ask(name, request, reply)
+        if not name:
+            raise BadRequest(
+                "This server has many models; say in X-Amzn-SageMaker-Target-Model which is asked."
+            )
+        self._ask(name, request, reply)
 
     def named(self, request: Request) -> str | None:
         """The name of the model that a request asks, if it asks one."""
+        target = targets.read(request.path)
+        if target is not None:
+            return target.model
         name = request.path.removeprefix(f"{PATH}/").removesuffix("/invoke")
         return _target(request) or None if name == request.path else name
 
@@ -113,6 +114,27 @@ class MultiModel:
     def close(self) -> None:
         """End the threads."""
         self._registry.close()
+
+    def index(self) -> list[tuple[str, str]]:
+        """The models that are loaded or loading, and why those cannot answer that cannot."""
+        return [(place.name, _reason(place)) for place in self._registry.places()]
+
+    def _ask(self, name: str, request: Request, reply: Reply) -> None:
+        if name not in self._registry:
+            self._open(name)
+        self._registry.ask(name, request, reply)
+
+    def _check(self, name: str) -> None:
+        """Return if a model can answer now. Raises ServingError with the reason if not."""
+        if name in self._registry:
+            reason = _reason(self._registry.find(name))
+        elif self._repository is None:
+            raise ModelNotFound(f"Model not found: {name}")
+        else:
+            self._repository.url(name)
+            reason = f"The model {name} is not loaded; it is when it is first asked."
+        if reason:
+            raise ModelNotReady(reason)
 
     def _open(
         self,
@@ -135,6 +157,10 @@ class MultiModel:
             ready()
 
     def _routes_of(self, path: str) -> dict[str, Handler]:
+        target = targets.read(path)
+        if target is not None:
+            check = partial(self._check, target.model)
+            return oip.routes(target, partial(self._ask, target.model), check)
         prefix, _, name = path.partition(f"{PATH}/")
         if prefix or not name:
             return {}
@@ -154,13 +180,23 @@ def _target(request: Request) -> str:
     return name
 
 
+def _reason(place: Place) -> str:
+    """Why a model cannot answer; empty: it can."""
+    if place.failure is not None:
+        return place.failure.message
+    if place.entry is None:
+        return f"The model {place.name} is loading."
+    return "" if place.entry.state is State.READY else place.entry.reason
+
+
 def _all_there_is() -> int:
     return max(1, int(machine.memory_limit() * SHARE) - machine.resident_bytes())
 
 
 def _fetch(settings: Settings, url: str) -> Fetched:
     """The directory of a model. Raises ArchiveError."""
-    folder = archives.fetch(url, settings.cache, limit=settings.max_unpacked)
+    lease = archives.borrow(url, settings.cache, limit=settings.max_unpacked)
+    folder = lease.folder
     facts = [path.stat() for path in folder.rglob("*") if path.is_file()]
     size = sum(fact.st_size for fact in facts)
-    return Fetched(folder, size, max((fact.st_mtime_ns for fact in facts), default=0))
+    return Fetched(folder, size, max((fact.st_mtime_ns for fact in facts), default=0), lease.end)

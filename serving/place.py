@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import NamedTuple
 
 from serving.admission import overloaded
 from serving.call import Reply
 from serving.entry import Entry
-from serving.errors import ModelNotReady
+from serving.errors import ModelNotReady, ServingError
 from serving.metrics import Metrics
 from serving.problems import attempt, response
 from serving.values import Request, Response
@@ -17,11 +18,31 @@ Settled = Callable[[BaseException | None], None]
 """Hears that a model is loaded, or why not."""
 
 
+class Failure(NamedTuple):
+    """Why a model could not be loaded, and when that was."""
+
+    kind: type[ServingError]
+    message: str
+    at: float
+    """On the clock of time.monotonic()."""
+
+    def error(self) -> ServingError:
+        """What a client is told: a new one each time, since an error grows when it is raised."""
+        return self.kind(self.message)
+
+
 class Place:
     """What the registry knows of one model."""
 
     def __init__(
-        self, name: str, url: str, *, stays: bool, follows: bool, replaces: "Place | None" = None
+        self,
+        name: str,
+        url: str,
+        *,
+        stays: bool,
+        follows: bool,
+        returns: bool = False,
+        replaces: "Place | None" = None,
     ) -> None:
         self.name = name
         self.url = url
@@ -29,12 +50,18 @@ class Place:
         """It is never evicted."""
         self.follows = follows
         """It is loaded anew when what lies at its address has changed."""
+        self.returns = returns
+        """It was loaded before: where that fails now, it keeps its name, to be tried again."""
+        self.failure: Failure | None = None
+        """Why it could not be loaded again, until that is tried."""
         self.leaves = False
         """It is unloaded as soon as it is loaded."""
         self.replaces = replaces
         """An older version, which answers until this one can."""
         self.folder = Path()
         """The model directory, once it is there."""
+        self.let_go: Callable[[], None] = lambda: None
+        """Called when nothing of the model directory is used any more."""
         self.version: Hashable = None
         """Of the directory."""
         self.size = 0
@@ -107,16 +134,17 @@ class _Waiting:
         if self._answered or self._reply.gone:
             return
         if entry is None or error is not None:
-            self._answer(response(error or ModelNotReady(f"{self._name} is not loaded.")))
+            self._refuse(error or ModelNotReady(f"{self._name} is not loaded."))
             return
         answer = attempt(entry.use().handle, self._request, self._reply)
         if answer is not None:
             self._answer(answer)
 
     def _expire(self) -> None:
-        self._answer(
-            response(ModelNotReady(f"The model {self._name} is loading still; try again later."))
-        )
+        self._refuse(ModelNotReady(f"The model {self._name} is loading still; try again later."))
+
+    def _refuse(self, error: BaseException) -> None:
+        self._answer(response(error, self._request))
 
     def _answer(self, answer: Response) -> None:
         self._answered = True

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 import orjson
 
-from serving import identity
+from serving import identity, targets
 from serving.errors import PredictionError, ServingError
 from serving.values import Request, Response
 
@@ -16,9 +16,18 @@ log = logging.getLogger("serving")
 P = ParamSpec("P")
 T = TypeVar("T")
 
+AWS_PATHS = "/endpoints/"
+
+AWS_TYPES = {408: "RequestTimeout", 503: "ServiceUnavailable"}
+"""By which AWS's clients know that another try may succeed."""
+
 
 def response(error: BaseException, request: Request | None = None) -> Response:
     """The response an exception becomes: JSON with its code, type and message.
+
+    To a request of the Open Inference Protocol it is as that has it, the message as ``error``; to
+    one of the SageMaker Runtime API, that was refused before that could answer, as AWS's clients
+    make an exception of it.
 
     An exception that is not the toolkit's own is logged with its traceback, of which the client
     sees nothing, and with what the client named the request, if that is known.
@@ -32,9 +41,15 @@ def response(error: BaseException, request: Request | None = None) -> Response:
         error = PredictionError(f"The server failed with {type(error).__name__}; see its log.")
     # A file name in a message may hold bytes that are no UTF-8.
     message = str(error).encode(errors="replace").decode()
-    body = {"code": error.status, "type": error.type, "message": message}
+    body: dict[str, object] = {"code": error.status, "type": error.type, "message": message}
+    headers = tuple(error.headers)
+    if request is not None and targets.spoken(request.path):
+        body = {"error": message}
+    elif request is not None and request.path.startswith(AWS_PATHS):
+        body = {"Message": message}
+        headers = (("x-amzn-errortype", _aws_type(error.status)), *headers)
     content = orjson.dumps(body) + b"\n"
-    return Response(error.status, content, "application/json", tuple(error.headers))
+    return Response(error.status, content, "application/json", headers)
 
 
 def catch(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | BaseException:
@@ -57,6 +72,11 @@ def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Resp
     if isinstance(value, BaseException):
         return response(value, next((each for each in args if isinstance(each, Request)), None))
     return value
+
+
+def _aws_type(status: int) -> str:
+    """The name of the exception that AWS's clients raise."""
+    return AWS_TYPES.get(status, "ValidationError" if status < 500 else "InternalFailure")
 
 
 def _name(error: BaseException, request: Request | None) -> dict[str, str]:

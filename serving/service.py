@@ -6,14 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from serving import access, footprint, media, sessions
+from serving import access, footprint, media, oip, sessions, targets
 from serving.batching import Batcher
-from serving.call import Call, Reply
+from serving.call import Call, Dialect, Reply
 from serving.decoding import Decoder
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.problems import attempt
 from serving.settings import Settings
+from serving.targets import PREFIX, Target
 from serving.values import Payload, Request, Response
 
 INLINE_BODY = 64 * 1024
@@ -61,6 +62,7 @@ class Service:
         self._batcher = batcher
         self._tools = tools
         self._call = tools.call
+        self._writes = model.writes
         self._foreign = "decode" in model.foreign
         self._decoding = 0
 
@@ -70,30 +72,43 @@ class Service:
         Raises:
             ServingError: it cannot be answered; or whatever the model raises.
         """
-        action = self._tools.sessions.action(request)
-        if action is not None:
-            done = partial(self._acted, reply, time.monotonic())
-            self._tools.decoder.lane.run(partial(attempt, action), done)
-            return
-        if not request.body and not self._foreign:
-            self._tools.metrics.answered(NO_CONTENT.status, 0.0)
-            reply.send(NO_CONTENT)
-            return
+        dialect: Dialect | None = None
+        if request.path.startswith(PREFIX):
+            dialect = self._dialect(request, reply)
+            if dialect is None:
+                return
+        else:
+            action = self._tools.sessions.action(request)
+            if action is not None:
+                done = partial(self._acted, reply, time.monotonic())
+                self._tools.decoder.lane.run(partial(attempt, action), done)
+                return
+            if not request.body and not self._foreign:
+                self._tools.metrics.answered(NO_CONTENT.status, 0.0)
+                reply.send(NO_CONTENT)
+                return
         self._batcher.admit(request.deadline)
-        call = self._call(request, _accepted(self.model, request), reply)
+        # The answer's type is settled before the model runs: a 406 costs no inference.
+        accept = request.headers.get("accept", "")
+        if self._writes and dialect is None:
+            accept = media.choose(accept, self._writes)
+        call = self._call(request, accept, reply)
+        call.dialect = dialect
         if self._foreign:
             self._batcher.submit(call)
-        elif len(request.body) <= INLINE_BODY and PACKED not in request.headers.get(
+            return
+        decode = (dialect or self.model).decode
+        if len(request.body) <= INLINE_BODY and PACKED not in request.headers.get(
             "content-type", ""
         ):
-            call.payload = self.model.decode(request)
+            call.payload = decode(request)
             call.ready = time.monotonic()
             self._batcher.submit(call)
         else:
             decoder = self._tools.decoder
             decoder.admit(request.deadline)
             self._decoding += 1
-            decoder.run(call, self.model.decode, partial(self._decoded, call))
+            decoder.run(call, decode, partial(self._decoded, call))
 
     def memory(self) -> int:
         """Bytes that the model took when it was loaded."""
@@ -111,6 +126,14 @@ class Service:
         """End the model's thread after the batch it runs."""
         self._batcher.close()
         footprint.meter.leaves(self._memory)
+
+    def _dialect(self, request: Request, reply: Reply) -> Dialect | None:
+        """How an inference request is read and answered; None: it is answered with metadata."""
+        target = targets.read(request.path) or Target("")
+        if target.action == targets.INFER:
+            return oip.Inference(self.model, target)
+        reply.send(oip.of_model(self.model, target))
+        return None
 
     def _acted(self, reply: Reply, began: float, answer: Response) -> None:
         self._tools.metrics.answered(answer.status, time.monotonic() - began)
@@ -131,9 +154,3 @@ class Service:
         if answer is not None:
             self._tools.metrics.answered(answer.status, call.ready - call.began)
             call.finish(answer)
-
-
-def _accepted(model: Model, request: Request) -> str:
-    """The media type to answer in, settled before the model runs: a 406 costs no inference."""
-    accept = request.headers.get("accept", "")
-    return media.choose(accept, model.writes) if model.writes else accept

@@ -55,6 +55,12 @@ class Settings:
         "SAGEMAKER_MULTI_MODEL",
         "Whether models are loaded and unloaded while the server runs.",
     )
+    model_name: str = _setting(
+        "model",
+        TEXT,
+        "SERVING_MODEL_NAME",
+        "What the one model is called in the log, and by clients of the Open Inference Protocol.",
+    )
     repository: str = _setting(
         "",
         TEXT,
@@ -86,7 +92,14 @@ class Settings:
         0,
         kinds.or_zero(mebibytes(1, 100_000_000)),
         "SERVING_GPU_MEMORY_MB",
-        "Memory of the GPU that loaded models may take together; 0: nine tenths of what it has.",
+        "Memory of the GPUs that loaded models may take together; 0: nine tenths of what there is.",
+    )
+    gpu: int = _setting(
+        0,
+        whole(0, 1023),
+        "SERVING_GPU",
+        "Number of the GPU that a model runs on, among those that its process sees. A server of "
+        "many models chooses it for each, by free memory.",
     )
     region: str = _setting(
         "",
@@ -94,6 +107,13 @@ class Settings:
         "SAGEMAKER_REGION",
         "AWS region for models at s3:// addresses and for scripts, unless AWS_DEFAULT_REGION is "
         "set.",
+    )
+    host: str = _setting(
+        "http",
+        kinds.choice("http", "mms"),
+        "SERVING_HOST",
+        "Server that takes the requests: `http`, this project's own, or `mms`, AWS's "
+        "multi-model-server, which needs Java.",
     )
     bind: str = _setting("0.0.0.0", TEXT, "SERVING_BIND", "Address to listen on.")  # noqa: S104 - a container's port is published by whoever runs it
     port: int = _setting(8080, whole(0, 65535), "SAGEMAKER_BIND_TO_PORT", "Port to listen on.")
@@ -103,6 +123,13 @@ class Settings:
         "SAGEMAKER_SAFE_PORT_RANGE",
         "Ports for whatever else listens in the container. This server needs none besides its own, "
         "which SageMaker does not choose from these.",
+    )
+    base_path: str = _setting(
+        "",
+        TEXT,
+        "SERVING_BASE_PATH AWS_LWA_REMOVE_BASE_PATH",
+        "Path under which a gateway reaches a Lambda function, such as /scores; it is taken off "
+        "the path of each request.",
     )
     workers: int = _setting(
         0,
@@ -133,7 +160,8 @@ class Settings:
         "",
         TEXT,
         "SERVING_ENGINE",
-        "Engine to load the model with (xgboost, onnx, torch), where its files fit several.",
+        "Engine to load the model with (xgboost, onnx, torch, neuron), where its files fit "
+        "several.",
     )
     program: str = _setting(
         "inference.py",
@@ -363,12 +391,14 @@ class Settings:
         kinds.LOG_LEVEL,
         "SAGEMAKER_CONTAINER_LOG_LEVEL",
         "Least severe log records that are written.",
+        AWS_LAMBDA_LOG_LEVEL=kinds.LOG_LEVEL,
     )
     log_format: str = _setting(
         "text",
         kinds.choice("text", "json"),
         "SERVING_LOG_FORMAT",
         "Form of the log: lines for people, or one JSON object a line.",
+        AWS_LAMBDA_LOG_FORMAT=kinds.any_case(kinds.choice("text", "json")),
     )
     access_log: bool = _setting(
         False,

@@ -13,14 +13,14 @@ import serving
 PACKAGE = Path(serving.__file__).parent
 
 LAYERS = (
-    "values errors kinds machine lane logs progress environment identity budget",
+    "values errors kinds machine lane logs progress environment identity budget targets",
     "admission call footprint gpu media model metrics problems renewal requirements settings",
-    "stacking",
+    "neuroncores stacking",
     "access archives auth canary codecs configuration decoding emf execution sessions streaming",
     "workforce",
     "compat",
     "engines",
-    "batching",
+    "batching compilation oip",
     "warmup service",
     "entry loading repository",
     "loader place",
@@ -31,7 +31,9 @@ LAYERS = (
     "application",
     "processes runtime",
     "front preparing",
-    "hosts",
+    "bench hosts",
+    "recommend",
+    "bundle",
     "cli",
 )
 """Modules and packages, the lowest first. Each imports from below, or from its own package."""
@@ -45,13 +47,18 @@ SERVERS = {
 }
 """What hosts are made with."""
 
-HOSTS = {"hosts", "cli", "processes"}
+HOSTS = {"bench", "hosts", "cli", "processes", "recommend"}
 """What speaks to the world outside of the process."""
 
 ENVIRONMENT_READERS = {
     "cli/__init__.py",  # hands it to the commands, which read the settings from it
     "machine.py",  # what libraries read: the cache folder, the GPUs, the region
+    "neuroncores.py",  # what the Neuron runtime reads
     "engines/onnx.py",  # sets what its library reads
+    "hosts/aws_lambda/__init__.py",  # is started by the runtime client, without a command
+    "hosts/mms/handler.py",  # is started by multi-model-server, likewise
+    "hosts/mounted.py",  # is started by a web server of others, likewise
+    "hosts/wsgi.py",  # WSGI calls a request's variables so; of the process it reads none
 }
 
 FILES = sorted(PACKAGE.rglob("*.py"))

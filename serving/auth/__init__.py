@@ -8,14 +8,11 @@ A key is for predictions, for the management of models, or for the metrics (`sco
 from functools import partial
 from pathlib import Path
 
-from serving.auth import keyfile
 from serving.auth.advice import advice
-from serving.auth.guard import Guard
 from serving.call import Handler
-from serving.renewal import Renewed
 from serving.settings import Settings
 
-__all__ = ["Guard", "advice", "guarded"]
+__all__ = ["advice", "guarded"]
 
 
 def guarded(handle: Handler, settings: Settings) -> Handler:
@@ -26,5 +23,10 @@ def guarded(handle: Handler, settings: Settings) -> Handler:
     """
     if not settings.keys:
         return handle
+    # Imported where there are keys: a Lambda function without them starts sooner.
+    from serving.auth import keyfile
+    from serving.auth.guard import Guard
+    from serving.renewal import Renewed
+
     path = Path(settings.keys)
     return Guard(handle, Renewed(partial(keyfile.read, path), [path]).current).handle

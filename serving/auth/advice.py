@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
-from serving.auth import keyfile
 from serving.settings import Settings
 
 ROLE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -15,6 +14,8 @@ reaches the server but the platform, which has no key."""
 def advice(settings: Settings, environment: Mapping[str, str]) -> str:
     """A sentence about what leaves the server more open than it has to be; empty: nothing does."""
     if settings.keys:
+        from serving.auth import keyfile
+
         if keyfile.exposed(Path(settings.keys)):
             return (
                 f"SERVING_KEYS={settings.keys!r} can be read or written by every user of this "

@@ -18,7 +18,6 @@ They come from a TOML file::
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,6 +85,8 @@ def parse(text: str) -> Keys:
     Raises:
         ValueError: the text is no TOML, or says something else; the message names the entry.
     """
+    import tomllib  # few servers have such a file, and all start sooner without
+
     document = tomllib.loads(text)
     _expect(document, "the file", required=set(), optional={"region", "access_keys", "tokens"})
     access_keys = _entries(document, "access_keys", _access_key)

@@ -41,13 +41,13 @@ REALM = f'{SCHEME} realm="serving"'
 def response(error: BaseException, request: Request, scope: str) -> Response:
     """The answer to a request that takes ``scope`` and may not pass."""
     if not isinstance(error, Unauthorized | Forbidden):
-        return problems.response(error)
+        return problems.response(error, request)
     if request.path.startswith(AWS_PATHS):
         content = orjson.dumps({"message": str(error)})
         headers = (("x-amzn-errortype", AWS_NAMES[type(error)]),)
         return Response(AWS_STATUS, content, "application/json", headers)
     error.headers = tuple(("www-authenticate", text) for text in _challenges(error, request, scope))
-    return problems.response(error)
+    return problems.response(error, request)
 
 
 def _challenges(error: RequestError, request: Request, scope: str) -> list[str]:

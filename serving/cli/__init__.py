@@ -17,8 +17,12 @@ from serving.errors import ConfigurationError
 COMMANDS = {
     "serve": "serve a model over HTTP",
     "pack": "make a model.tar.gz of a model directory",
+    "compile": "make a model directory for a certain kind of machine",
+    "edge": "make a package for Lambda@Edge of a model",
     "inspect": "say what a model is, takes and gives",
     "settings": "print every setting, its value and its source",
+    "bench": "find out how much load a server takes",
+    "recommend": "find the settings with which a model takes the most load",
     "invoke": "ask a server for a prediction",
     "ping": "ask the server on this machine whether it is healthy",
 }

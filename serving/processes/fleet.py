@@ -10,6 +10,7 @@ from serving.metrics import Snapshot
 from serving.processes.launcher import Launcher
 from serving.processes.process import ModelProcess
 from serving.service import Tools
+from serving.settings import Settings
 
 
 class Fleet:
@@ -33,6 +34,7 @@ class Fleet:
         name: str,
         folder: Path,
         *,
+        settings: Settings,
         settled: Callable[[str], None],
         lost: Callable[[str], None],
     ) -> ModelProcess:
@@ -40,7 +42,7 @@ class Fleet:
         process = ModelProcess(
             name,
             folder,
-            self._tools.settings,
+            settings,
             self._launcher,
             self._tools.loop,
             settled=settled,

@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import socket
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ from typing import cast
 import orjson
 import uvloop
 
-from serving import loading, logs, requirements
+from serving import loading, logs, machine, requirements
 from serving.application import Application
 from serving.entry import Entry, State
 from serving.errors import ConfigurationError, InsufficientStorage
@@ -114,6 +115,9 @@ class Host:
     def _load(self, _number: int, head: bytes, _body: bytes) -> None:
         name, folder, settings = messages.read_load(head)
         logs.configure(settings.log_level, settings.log_format)
+        if len(machine.gpus()) > 1:  # a script, too, sees the one that has room for the model
+            machine.take_gpu(settings.gpu)
+            settings = replace(settings, gpu=0)
         lane = Lane("requirements", self._loop)
         code = settings.code_folder(folder)
         lane.run(

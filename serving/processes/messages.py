@@ -10,6 +10,7 @@ from typing import Any, get_origin
 
 import orjson
 
+from serving import targets
 from serving.errors import BadRequest, PredictionError, ServingError
 from serving.settings import Settings
 from serving.single import INVOCATIONS
@@ -84,17 +85,24 @@ def write_request(request: Request) -> bytes:
         BadRequest: a header field is no text.
     """
     try:
-        return orjson.dumps((dict(request.headers), request.query, request.deadline))
+        head = dict(request.headers), request.query, request.deadline
+        if targets.spoken(request.path):
+            return orjson.dumps((*head, request.method, request.path))
+        return orjson.dumps(head)
     except TypeError as error:
         raise BadRequest(f"The request's header fields are no text: {error}.") from error
 
 
 def read_request(head: bytes, body: bytes) -> Request:
-    """The invocation that a head and a body make; its path is that of a server of one model."""
-    headers, query, deadline = orjson.loads(head)
+    """The request that a head and a body make.
+
+    The path of an invocation is that of a server of one model.
+    """
+    headers, query, deadline, *route = orjson.loads(head)
+    method, path = route or ("POST", INVOCATIONS)
     # JSON has no infinity.
     limit = math.inf if deadline is None else deadline
-    return Request("POST", INVOCATIONS, headers, body, query, limit)
+    return Request(method, path, headers, body, query, limit)
 
 
 def write_response(response: Response) -> bytes:

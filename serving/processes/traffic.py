@@ -27,12 +27,13 @@ GRACE_SECONDS = 1.0
 class Pending:
     """A request that the process has not answered to the end."""
 
-    __slots__ = ("began", "body", "deadline", "reply")
+    __slots__ = ("began", "body", "deadline", "reply", "request")
 
-    def __init__(self, reply: Reply, deadline: float) -> None:
+    def __init__(self, request: Request, reply: Reply) -> None:
+        self.request = request._replace(body=b"")
         self.reply: Reply | None = reply
         """None: it was answered here."""
-        self.deadline = deadline
+        self.deadline = request.deadline
         self.began = time.monotonic()
         self.body: Body | None = None
         """That of the answer, if it is streamed."""
@@ -103,7 +104,7 @@ class Traffic:
             raise overloaded(len(self._pending), 0.0)
         head = messages.write_request(request)
         number = self._number = self._number + 1
-        pending = self._pending[number] = Pending(reply, request.deadline)
+        pending = self._pending[number] = Pending(request, reply)
         self.touched = True
         if self._sweeper is None:
             self._channel.heard = pending.began  # before, it had no reason to say anything
@@ -188,7 +189,7 @@ class Traffic:
         if pending.body is not None:
             pending.body.end(error)
         elif reply is not None:
-            answer = problems.response(error)
+            answer = problems.response(error, pending.request)
             self._metrics.answered(answer.status, time.monotonic() - pending.began)
             reply.send(answer)
 

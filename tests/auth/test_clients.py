@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from serving.auth import Guard
+from serving.auth.guard import Guard
 from serving.values import Response
 from tests.auth.support import ID, KEYS, OPERATOR, OPERATORS_SECRET, REGION, SECRET
 from tests.hosts.http.support import Host

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.auth import Guard, guarded
-from serving.auth.guard import INLINE_BODY
+from serving.auth import guarded
+from serving.auth.guard import INLINE_BODY, Guard
 from serving.auth.keys import Keys, Principal, Token, parse
 from serving.call import Reply
 from serving.errors import SettingError

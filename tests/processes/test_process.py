@@ -148,6 +148,27 @@ def test_a_process_uses_a_gpu_while_it_or_what_it_started_has_one_open(
     run(scenario())
 
 
+@pytest.mark.parametrize(("visible", "seen"), [("4,7", "7"), ("4", "4")])
+def test_a_process_sees_the_gpu_that_was_chosen_for_its_model(
+    run: Run,
+    tmp_path: Path,
+    make_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str,
+    seen: str,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    async def scenario() -> None:
+        async with launching() as launcher:
+            settings = make_settings(gpu=visible.count(","))
+            subject = await Subject(write_model(tmp_path / "m"), settings, launcher).load()
+            told = await subject.evaluate("__import__('os').environ['CUDA_VISIBLE_DEVICES']")
+            assert told == seen
+
+    run(scenario())
+
+
 def test_a_model_that_loads_is_not_asked_yet(
     run: Run, tmp_path: Path, make_settings: MakeSettings
 ) -> None:
