@@ -1,8 +1,11 @@
 """``serving compile``: make a model directory that answers faster, or on a certain machine."""
 
 import argparse
+import math
+from dataclasses import replace
 from pathlib import Path
 
+from serving import workforce
 from serving.cli.common import Environment, read_settings
 from serving.errors import SettingError
 from serving.preparing import model_folder, with_code
@@ -86,8 +89,14 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
         raise SettingError(f"--{options.to} needs --sample, a file with the body of a request.")
     settings = read_settings(options, environment)
     folder = model_folder(options.source, settings)
-    TARGETS[options.to](options, folder, with_code(settings, folder))
+    TARGETS[options.to](options, folder, _as_served(with_code(settings, folder), folder))
     return 0
+
+
+def _as_served(settings: Settings, folder: Path) -> Settings:
+    """With as many workers as would serve, so that a model gets the threads that it would have."""
+    plan = workforce.plan(settings, workforce.size(folder), workforce.here())
+    return replace(settings, workers=plan.workers)
 
 
 def _onnx(options: argparse.Namespace, folder: Path, settings: Settings) -> None:
@@ -137,10 +146,11 @@ def _int8(options: argparse.Namespace, folder: Path, settings: Settings) -> None
     print(f"the answers to {made.source}, {_counted(made.rows)}:")
     for each in made.differences:
         words = []
-        if each.largest == each.largest:  # it has numbers
+        numbers = not math.isnan(each.largest)
+        if numbers:
             words.append(f"differs by {each.largest:.3g} at most, {each.mean:.3g} in the mean")
         if each.same is not None:
-            words.append(f"the same class or value for {each.same:.2%}")
+            words.append(f"the same {'class' if numbers else 'value'} for {each.same:.2%}")
         print(f"  {each.output}: {'; '.join(words)}")
     _print_head("before", "after", settings)
     if made.accuracy:

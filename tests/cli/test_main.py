@@ -1,5 +1,6 @@
 """The command line as a whole: help, versions, mistakes."""
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -16,7 +17,7 @@ def test_help_names_every_command(command: Command) -> None:
     assert (shown.status, shown.err) == (0, "")
     assert shown.out.startswith("usage: serving ")
     for name, summary in cli.COMMANDS.items():
-        assert f"{name} " in shown.out
+        assert re.search(rf"^ +{name}\b", shown.out, re.MULTILINE)
         assert summary in shown.out
 
 
