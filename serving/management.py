@@ -47,7 +47,7 @@ class Management:
         """Load the models again that an earlier process had."""
         for name, url in registered.items():
             self._registered[name] = url
-            self._registry.open(name, url, stays=True)
+            self._registry.open(name, url, stays=True, returns=True)
 
     def _load(self, request: Request, reply: Reply) -> None:
         name, url = _wanted(request)
@@ -69,8 +69,8 @@ class Management:
 
     def _list(self, request: Request, reply: Reply) -> None:
         limit, after = _page(request)
-        loaded = sorted(place.name for place in self._registry.places() if place.entry is not None)
-        page = [name for name in loaded if name > after][: limit + 1]
+        listed = sorted(place.name for place in self._registry.places() if _is_listed(place))
+        page = [name for name in listed if name > after][: limit + 1]
         models = [_named(self._registry.find(name)) for name in page[:limit]]
         answer: dict[str, Any] = {"models": models}
         if len(page) > limit:
@@ -80,7 +80,8 @@ class Management:
     def _describe(self, name: str, _request: Request, reply: Reply) -> None:
         place = self._registry.find(name)
         entry = place.entry
-        state = entry.state if entry is not None else State.LOADING
+        waiting = State.FAILED if place.failure is not None else State.LOADING
+        state = entry.state if entry is not None else waiting
         since = time.gmtime(entry.since if entry is not None else None)
         worker = {
             "id": "1",
@@ -98,6 +99,11 @@ class Management:
             "workers": [worker],
         }
         _send(reply, {**_named(place), **facts}, None)
+
+
+def _is_listed(place: Place) -> bool:
+    """Whether a model is loaded, or was and is to be again."""
+    return place.entry is not None or place.returns
 
 
 def _named(place: Place) -> dict[str, str]:

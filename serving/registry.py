@@ -9,19 +9,27 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from serving import loading
 from serving.budget import Budget
 from serving.call import Reply
 from serving.entry import Entry, State
-from serving.errors import ArchiveNotFound, InsufficientStorage, ModelConflict, ModelNotFound
+from serving.errors import (
+    ArchiveNotFound,
+    InsufficientStorage,
+    ModelConflict,
+    ModelNotFound,
+    ModelNotReady,
+    ServingError,
+)
 from serving.loader import Loader
 from serving.machine import cpu_count
-from serving.place import Place, Settled
+from serving.place import Failure, Place, Settled
 from serving.problems import catch
 from serving.room import Room
 from serving.service import Tools
@@ -33,6 +41,10 @@ AGAIN_SECONDS = 1.0
 """From the end of a model's own process to the next one's begin."""
 
 
+def _nothing(_: object = None) -> None:
+    return
+
+
 class Fetched(NamedTuple):
     """A model directory."""
 
@@ -41,14 +53,12 @@ class Fetched(NamedTuple):
     """In bytes."""
     changed: int
     """When a file of it last changed, in nanoseconds."""
+    let_go: Callable[[], None] = _nothing
+    """To be called when it is used no more."""
 
 
 Fetch = Callable[[str], Fetched]
 """Makes a model directory of what lies at an address, in a thread."""
-
-
-def _nothing(_: object = None) -> None:
-    return
 
 
 class Registry:
@@ -83,6 +93,7 @@ class Registry:
         self._opening: set[Place] = set()
         self._blocked: deque[Place] = deque()  # there is no room for them yet
         self._hopeless: set[Path] = set()  # others have left the GPU for them in vain
+        self._too_large: set[Hashable] = set()  # versions that were loaded, and had no room
         self._most_opening = 2 * cpu_count()
 
     def __contains__(self, name: str) -> bool:
@@ -105,6 +116,8 @@ class Registry:
         self._places.move_to_end(name)
         entry = place.entry
         if entry is None:
+            if place.failure is not None:
+                self._try_again(place, place.failure)
             tools = self._tools
             place.wait(request, reply, tools.loop, tools.settings.max_queue, tools.metrics)
             return
@@ -120,18 +133,21 @@ class Registry:
         *,
         stays: bool = False,
         follows: bool = False,
+        returns: bool = False,
     ) -> None:
         """Load what lies at an address under a name; ``settled`` hears the outcome.
 
         A model that ``stays`` is never evicted. One that ``follows`` is loaded anew when what lies
-        at its address has changed.
+        at its address has changed. One that ``returns`` was loaded before, perhaps by an earlier
+        process: where it cannot be loaded it keeps its name, and is tried again when it is asked.
 
         Raises:
             ModelConflict: the name has a model already, or will have.
         """
         if name in self._places:
             raise ModelConflict(f"Model {name} is already registered.")
-        place = self._places[name] = Place(name, url, stays=stays, follows=follows)
+        place = Place(name, url, stays=stays, follows=follows, returns=returns)
+        self._places[name] = place
         place.settled.append(settled)
         self._begin(place)
 
@@ -146,7 +162,10 @@ class Registry:
             raise ModelNotFound(f"Model not found: {name}")
         place.leaves = True
         leave = partial(self._room.leave, place, partial(self._room.give_back, done))
-        if place.entry is None:  # it loads: it ends when that has
+        if place.failure is not None:
+            self._room.take_out(place)
+            self._room.give_back(done)
+        elif place.entry is None:  # it loads: it ends when that has
             place.settled.append(lambda error: done() if error else leave())
         else:
             leave()
@@ -178,10 +197,11 @@ class Registry:
         if isinstance(outcome, BaseException):
             self._failed(place, outcome)
             return
-        place.folder, place.size = outcome.folder, outcome.size
+        place.folder, place.size, place.let_go = outcome.folder, outcome.size, outcome.let_go
         place.version = outcome.folder, outcome.changed
         old = place.replaces
         if old is not None and place.version in (old.version, old.refused):
+            place.let_go()
             self._opened(place)
         else:
             self._make_room(place)
@@ -190,6 +210,10 @@ class Registry:
         """Load the model when there is room, for which others leave."""
         room = self._room
         room.reserve(place)
+        known = place.version in self._too_large
+        if known and not room.fits(place, place.bytes, place.gpu_bytes):
+            self._failed(place, room.refusal(place))  # nobody leaves for it in vain
+            return
         leaving = room.evict()
         if leaving:
             self._make_room_after(leaving, place)
@@ -258,6 +282,7 @@ class Registry:
             self._opened(place)
             return
         if not room.fits(place, place.bytes, place.gpu_bytes):
+            self._too_large.add(place.version)
             self._failed(place, room.refusal(place))
             return
         for victim in room.evict(spare=place):
@@ -288,11 +313,17 @@ class Registry:
     def _failed(self, place: Place, error: BaseException) -> None:
         self._tools.metrics.models["failed"] += 1
         old = place.replaces
-        if old is None:
-            self._room.leave(place)
-        else:
+        if old is not None:
             self._refuse(old, place, error)
-        place.settle(_told(place, error))
+        else:
+            self._room.leave(place)
+        error = _told(place, error)
+        if place.returns and not place.leaves:
+            place.failure = _failure(place, error)
+            error = place.failure.error()
+            self._places[place.name] = place
+            log.error("%s", error)
+        place.settle(error)
         self._opened(place)
 
     def _refuse(self, old: Place, new: Place, error: BaseException) -> None:
@@ -316,9 +347,16 @@ class Registry:
         """A model's own process has ended by itself; who stays comes back."""
         self._room.lost(place)
         if place.stays:
-            again = Place(place.name, place.url, stays=True, follows=place.follows)
+            again = Place(place.name, place.url, stays=True, follows=place.follows, returns=True)
             self._places[place.name] = again
             self._tools.loop.call_later(AGAIN_SECONDS, self._begin, again)
+
+    def _try_again(self, place: Place, failure: Failure) -> None:
+        """Begin to load what could not be. Raises the error again where that was just now."""
+        if time.monotonic() - failure.at < AGAIN_SECONDS:
+            raise failure.error()
+        place.failure = None
+        self._begin(place)
 
     def _follow(self, place: Place) -> None:
         now = time.monotonic()
@@ -337,3 +375,11 @@ def _told(place: Place, error: BaseException) -> BaseException:
     if isinstance(error, MemoryError):
         return InsufficientStorage(f"There is no memory for model {place.name}.")
     return error
+
+
+def _failure(place: Place, error: BaseException) -> Failure:
+    """Why a model that was loaded before is not: its name is good, so this is no 404."""
+    kind = InsufficientStorage if isinstance(error, InsufficientStorage) else ModelNotReady
+    reason = str(error) if isinstance(error, ServingError) else loading.reason(error)
+    message = f"Model {place.name} cannot be loaded again: {reason}"
+    return Failure(kind, message, time.monotonic())

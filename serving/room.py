@@ -118,7 +118,9 @@ class Room:
         if entry is not None:
             self._count("unloaded", entry, -1)
             log.info("model %s leaves", place.name)
-            entry.finish(partial(self._gone, left))
+            entry.finish(partial(self._gone, place, left))
+        else:
+            place.let_go()
         if self._trim is None:
             self._trim = self._tools.loop.call_later(TRIM_SECONDS, self._trim_now)
 
@@ -126,6 +128,7 @@ class Room:
         """A model has ended by itself."""
         self.take_out(place)
         entry, place.entry = place.entry, None
+        place.let_go()
         if entry is not None:
             self._count("ended", entry, -1)
 
@@ -169,7 +172,8 @@ class Room:
         metrics.model_bytes += change * entry.bytes
         metrics.model_gpu_bytes += change * entry.gpu_bytes
 
-    def _gone(self, left: Callable[[], None]) -> None:
+    def _gone(self, place: Place, left: Callable[[], None]) -> None:
+        place.let_go()
         # Not before the next turn is it free: those who call each other now hold it still.
         self._tools.loop.call_soon(left)
 

@@ -19,6 +19,13 @@ def test_nothing_is_said_about_what_is_not_set() -> None:
     assert unheeded({"SAGEMAKER_USE_NGINX": "", "SAGEMAKER_PROGRAM": "inference.py"}) == []
 
 
+def test_what_another_host_heeds_is_not_named_there() -> None:
+    variables = {"SAGEMAKER_MODEL_SERVER_VMARGS": "-Xmx1g", "SAGEMAKER_USE_NGINX": "true"}
+    assert len(unheeded(variables)) == 2
+    (left,) = unheeded(variables, "mms")
+    assert left.startswith("SAGEMAKER_USE_NGINX ")
+
+
 def test_no_setting_is_said_to_mean_nothing() -> None:
     known = {name for field in fields(Settings) for name in field.metadata["variables"]}
     assert not known & INSTEAD.keys()

@@ -16,7 +16,7 @@ import pytest
 from serving import loading
 from serving.application import Application
 from serving.errors import ModelNotFound
-from serving.gpu import Gpu
+from serving.gpu import Gpu, Gpus
 from serving.loader import Loader
 from serving.loading import Loaded
 from serving.multi import TARGET, MultiModel
@@ -324,6 +324,24 @@ class TestPlatform:
 
         run(scenario())
 
+    def test_what_cannot_be_loaded_again_stays_registered(
+        self, run: Run, many: ManyOf, models: Path
+    ) -> None:
+        async def scenario() -> None:
+            async with many({"a": str(models / "gone"), "b": str(models / "stump")}) as server:
+                answer = await server.ask("POST", "/models/a/invoke", LOW, **CSV)
+                assert answer.status == 503
+                listed = await server.json("GET", "/models")
+                assert [model["modelName"] for model in listed[1]["models"]] == ["a", "b"]
+                _, described = await server.json("GET", "/models/a")
+                assert described["workers"][0]["status"] == "FAILED"
+                assert (await server.load("a", models / "stump"))[0] == 409
+                assert (await server.ask("DELETE", "/models/a")).status == 200
+                assert server.kept == {"b": str(models / "stump")}
+                assert (await server.load("a", models / "stump"))[0] == 200
+
+        run(scenario())
+
 
 class TestGpu:
     @pytest.mark.parametrize(
@@ -342,7 +360,7 @@ class TestGpu:
         async def scenario() -> None:
             settings = make_settings(multi_model=True, gpu_memory=setting)
             tools = Tools.of(settings, asyncio.get_running_loop())
-            MultiModel(tools, Loader(tools, gpu=Gpu(total))).close()
+            MultiModel(tools, Loader(tools, gpus=Gpus([Gpu(total)]))).close()
             tools.decoder.close()
 
         caplog.set_level(logging.INFO)
@@ -355,8 +373,8 @@ class TestGpu:
     ) -> None:
         load = loading.load
 
-        def load_there(folder: Path, settings: Settings, gpu: Gpu) -> Loaded:
-            loaded = load(folder, settings, gpu)
+        def load_there(folder: Path, settings: Settings, gpus: Gpus) -> Loaded:
+            loaded = load(folder, settings, gpus)
             return loaded._replace(model=replace(loaded.model, devices=("cuda:0",)))
 
         monkeypatch.setattr(loading, "load", load_there)
@@ -432,12 +450,17 @@ class TestRepository:
 
         run(scenario())
 
-    def test_a_new_version_is_picked_up(
+    def test_a_new_version_is_picked_up_and_the_unpacked_old_one_removed(
         self, run: Run, many: ManyOf, models: Path, tmp_path: Path
     ) -> None:
+        def unpacked() -> set[Path]:
+            found = (tmp_path / "cache").glob("*/[!.]*")  # a dot: it is being removed
+            return {path for path in found if path.is_dir()}
+
         async def scenario() -> None:
             async with many() as server:
                 assert (await server.target("team/classes.tar.gz")).status == 200
+                (old,) = unpacked()
                 draft = tmp_path / "draft.tar.gz"
                 with tarfile.open(draft, "w:gz") as archive:
                     archive.add(models / "stump" / "model.json", "model.json")
@@ -447,7 +470,14 @@ class TestRepository:
                     while (await server.target("team/classes.tar.gz")).body != b"1.0\n":
                         await asyncio.sleep(0.002)
 
+                async def until_removed() -> None:
+                    while old in unpacked():  # with a later look at the archive
+                        assert (await server.target("team/classes.tar.gz")).body == b"1.0\n"
+                        await asyncio.sleep(0.002)
+
                 await asyncio.wait_for(until_new(), PATIENCE)
+                await asyncio.wait_for(until_removed(), PATIENCE)
+                assert len(unpacked()) == 1
 
         run(scenario())
 

@@ -38,6 +38,26 @@ def test_an_error_says_its_status_type_and_message(kind: type[ServingError]) -> 
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (errors.PayloadTooLarge, "ValidationError"),
+        (errors.BadRequest, "ValidationError"),
+        (errors.RequestTimeout, "RequestTimeout"),
+        (errors.Draining, "ServiceUnavailable"),
+        (errors.PredictionError, "InternalFailure"),
+    ],
+)
+def test_on_the_paths_of_aws_an_error_is_as_its_clients_read_it(
+    kind: type[ServingError], name: str
+) -> None:
+    error = kind("Why.")
+    error.headers = (("retry-after", "3"),)
+    response = problems.response(error, Request("POST", "/endpoints/any/invocations", {}, b""))
+    assert (response.status, body_of(response)) == (kind.status, {"Message": "Why."})
+    assert response.headers == (("x-amzn-errortype", name), ("retry-after", "3"))
+
+
 def test_an_errors_header_fields_go_with_it() -> None:
     error = Overloaded("Later.")
     error.headers = (("retry-after", "3"),)

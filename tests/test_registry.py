@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving import footprint, loading
+from serving import footprint, loading, registry
 from serving.budget import Budget
 from serving.errors import (
     ArchiveError,
@@ -17,8 +17,9 @@ from serving.errors import (
     ModelConflict,
     ModelLoadError,
     ModelNotFound,
+    ModelNotReady,
 )
-from serving.gpu import Gpu
+from serving.gpu import Gpus
 from serving.loader import Loader
 from serving.loading import Loaded
 from serving.registry import Fetched, Registry
@@ -32,6 +33,9 @@ from tests.support import PATIENCE, Fake, Recorder, Run, post
 ROOT = Path("/store")
 SIZE = 100
 """Of each model, in memory and on disk, unless a test says otherwise."""
+
+RETURNING = {"stays": True, "returns": True}
+"""How a model is opened that was loaded before."""
 
 
 class Store:
@@ -59,6 +63,8 @@ class Store:
         self.unfetched: dict[str, BaseException] = {}
         self.unloaded: dict[str, BaseException] = {}
         self.loads: list[str] = []
+        self.used: list[tuple[str, int]] = []
+        """Versions of directories that were not let go of yet."""
         self.held: dict[str, threading.Event] = {}
         self.gate = threading.Event()
         self.gate.set()
@@ -69,9 +75,11 @@ class Store:
         assert self.gate.wait(PATIENCE)
         if name in self.unfetched:
             raise self.unfetched[name]
-        return Fetched(ROOT / name, SIZE, self.versions.get(name, 0))
+        version = self.versions.get(name, 0)
+        self.used.append((name, version))
+        return Fetched(ROOT / name, SIZE, version, lambda: self.used.remove((name, version)))
 
-    def load(self, folder: Path, _settings: Settings, _gpu: Gpu) -> Loaded:
+    def load(self, folder: Path, _settings: Settings, _gpus: Gpus) -> Loaded:
         name, gpu_size = folder.name, self.gpu_sizes.get(folder.name, 0)
         self.loads.append(name)
         if name in self.held:
@@ -429,6 +437,50 @@ class TestRoom:
 
         run(scenario())
 
+    def test_what_turned_out_too_large_is_refused_the_next_time_and_nobody_leaves(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(3)
+            store.sizes["big"] = 10 * SIZE
+            assert isinstance(await store.open("big"), InsufficientStorage)
+            for _ in range(50):
+                store.budget.learn(ROOT, SIZE, SIZE)  # by now others are expected to be small
+            await store.opened("a", "b")
+            for _ in range(3):
+                error = await asyncio.wait_for(store.open("big"), PATIENCE)
+                assert "takes 1,000 bytes of memory; of 300 for all models" in str(error)
+            assert (store.names, store.budget.used) == (["a", "b"], 2 * SIZE)
+            assert store.loads.count("big") == 1
+
+        run(scenario())
+
+    def test_another_version_of_what_was_too_large_is_tried(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(3)
+            store.sizes["big"] = 10 * SIZE
+            assert isinstance(await store.open("big"), InsufficientStorage)
+            store.versions["big"], store.sizes["big"] = 1, SIZE
+            await store.opened("big")
+            assert store.names == ["big"]
+
+        run(scenario())
+
+    def test_what_was_too_large_beside_one_that_stays_is_tried_when_that_has_gone(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of(3)
+            await store.opened("a", stays=True)
+            store.sizes["big"] = 3 * SIZE
+            assert isinstance(await store.open("big"), InsufficientStorage)
+            await store.unload("a")
+            await store.opened("big")
+
+        run(scenario())
+
     def test_many_that_come_together_all_get_their_turn(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:
             store = store_of(2)
@@ -653,6 +705,145 @@ class TestVersions:
                 await store.ask("a")
                 await self.until(lambda: not store.registry._opening)
             assert store.loads == ["a"]
+
+        run(scenario())
+
+
+class TestDirectories:
+    """They may be removed when no model uses them, and not before."""
+
+    def test_a_model_lets_go_of_its_directory_when_it_has_ended(
+        self, run: Run, store_of: StoreOf
+    ) -> None:
+        async def scenario() -> None:
+            store, fake = store_of(), Fake(held=True)
+            store.fakes["a"] = fake
+            await store.opened("a")
+            begun = store.send("a")
+            fake.began()
+            gone = asyncio.Event()
+            store.registry.unload("a", gone.set)
+            assert store.used == [("a", 0)]
+            fake.release()
+            await begun.answer()
+            await asyncio.wait_for(gone.wait(), PATIENCE)
+            assert store.used == []
+
+        run(scenario())
+
+    def test_one_that_is_evicted_lets_go(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of(1)
+            await store.opened("a", "b")
+            assert store.used == [("b", 0)]
+
+        run(scenario())
+
+    def test_one_that_cannot_be_loaded_lets_go(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of()
+            store.unloaded["a"] = ModelLoadError("It is cut.")
+            assert await store.open("a") is not None
+            assert store.used == []
+
+        run(scenario())
+
+    def test_of_two_versions_the_newer_is_used(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of()
+            await store.opened("a", follows=True)
+            await store.ask("a")  # it looks whether there is a newer one, and finds the same
+            await TestVersions.until(lambda: not store.registry._opening)
+            assert store.used == [("a", 0)]
+            store.versions["a"] = 1
+            await store.ask("a")
+            await TestVersions.until(lambda: store.used == [("a", 1)])
+
+        run(scenario())
+
+
+class TestReturning:
+    """A model that was loaded before keeps its name while it cannot be."""
+
+    def test_it_is_refused_with_the_reason_until_it_is_tried_again(
+        self, run: Run, store_of: StoreOf, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def scenario() -> None:
+            store = store_of()
+            store.unfetched["a"] = ArchiveNotFound("/store/a does not exist.")
+            error = await asyncio.wait_for(store.open("a", **RETURNING), PATIENCE)
+            assert isinstance(error, ModelNotReady)
+            assert (store.names, store.budget.used) == (["a"], 0)
+            for _ in range(2):
+                with pytest.raises(ModelNotReady, match="cannot be loaded again: Model not found"):
+                    store.send("a")
+            with pytest.raises(ModelConflict):
+                store.open("a")
+
+        run(scenario())
+        assert "Model a cannot be loaded again" in caplog.text
+
+    def test_the_next_request_after_a_while_tries_again_and_waits(
+        self, run: Run, store_of: StoreOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry, "AGAIN_SECONDS", 0.0)
+
+        async def scenario() -> None:
+            store = store_of()
+            store.unloaded["a"] = ModelLoadError("It is cut.")
+            await store.open("a", **RETURNING)
+            answer = await store.ask("a")
+            assert (answer.status, answer.content_type) == (503, "application/json")
+            assert isinstance(answer.body, bytes)
+            assert b"Model a cannot be loaded again: It is cut." in answer.body
+            del store.unloaded["a"]
+            first, second = store.send("a"), store.send("a")
+            assert [(await reply.answer()).status for reply in (first, second)] == [200, 200]
+            assert store.loads == ["a", "a", "a"]
+
+        run(scenario())
+
+    def test_without_room_it_is_507(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of(3)
+            store.sizes["a"] = 10 * SIZE
+            error = await asyncio.wait_for(store.open("a", **RETURNING), PATIENCE)
+            assert isinstance(error, InsufficientStorage)
+            with pytest.raises(InsufficientStorage, match="takes 1,000 bytes"):
+                store.send("a")
+            assert (store.names, store.budget.used, store.used) == (["a"], 0, [])
+
+        run(scenario())
+
+    def test_it_can_be_unloaded(self, run: Run, store_of: StoreOf) -> None:
+        async def scenario() -> None:
+            store = store_of()
+            store.unloaded["a"] = ModelLoadError("It is cut.")
+            await store.open("a", **RETURNING)
+            await store.unload("a")
+            assert store.names == []
+            with pytest.raises(ModelNotFound):
+                store.send("a")
+
+        run(scenario())
+
+    def test_one_that_is_unloaded_while_it_is_tried_again_goes(
+        self, run: Run, store_of: StoreOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry, "AGAIN_SECONDS", 0.0)
+
+        async def scenario() -> None:
+            store = store_of()
+            store.unloaded["a"] = ModelLoadError("It is cut.")
+            await store.open("a", **RETURNING)
+            store.gate.clear()
+            waiting = store.send("a")
+            gone = asyncio.Event()
+            store.registry.unload("a", gone.set)
+            store.gate.set()
+            await asyncio.wait_for(gone.wait(), PATIENCE)
+            assert (await waiting.answer()).status >= 400
+            assert store.names == []
 
         run(scenario())
 

@@ -25,7 +25,6 @@
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +115,8 @@ def read(path: Path) -> dict[str, Endpoint]:
     Raises:
         SettingError: the file cannot be read, or something in it is not as above.
     """
+    import tomllib  # few servers have such a file, and all start sooner without
+
     try:
         text = path.read_text()
         content = orjson.loads(text) if path.suffix == ".json" else tomllib.loads(text)

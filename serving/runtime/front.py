@@ -9,7 +9,7 @@ from typing import Any
 from serving import identity, problems
 from serving.call import Handler, Reply
 from serving.lane import Lane
-from serving.runtime import asynchronous, endpoints, faults, jobs, members
+from serving.runtime import PREFIX, asynchronous, endpoints, faults, jobs, members
 from serving.runtime.answers import REQUEST_ID, VARIANT, Answer, StreamedAnswer
 from serving.runtime.asynchronous import Asynchronous
 from serving.runtime.endpoints import Endpoint
@@ -26,7 +26,6 @@ from serving.runtime.spool import Job
 from serving.settings import Settings
 from serving.values import Headers, Request, Response
 
-PREFIX = "/endpoints/"
 INVOCATIONS = "/invocations"
 PROXY_NAMES = (REQUEST_ID, "x-request-id")
 
@@ -157,7 +156,7 @@ class Endpoints:
 
 
 def check(settings: Settings) -> None:
-    """Return if the API can be offered as the settings have it; called before a server starts.
+    """Return if the API can be offered as the settings have it.
 
     Raises:
         ConfigurationError: it cannot.

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from serving.call import Reply
 from serving.hosts.http.shared import Limits
-from serving.runtime import Endpoints
+from serving.runtime.front import Endpoints
 from serving.settings import Settings
 from serving.values import Request, Response
 from tests.hosts.http.support import Host

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from serving.runtime import Endpoints, routing
+from serving.runtime import routing
+from serving.runtime.front import Endpoints
 from serving.values import Request, Response
 from tests.conftest import MakeSettings
 from tests.runtime.conftest import MakeFront
-from tests.runtime.support import ANSWER, Core, Front, chunks
+from tests.runtime.support import ANSWER, LIMITS, Core, Front, chunks
 from tests.support import Recorder, Run, get
 
 FILE = """
@@ -146,6 +147,15 @@ def test_a_client_that_has_left_is_seen_by_the_core(run: Run, make_settings: Mak
         endpoints.close()
 
     run(scenario())
+
+
+def test_what_the_host_refuses_is_an_exception_of_the_client(front: Front) -> None:
+    client = front.client()
+    too_large = bytes(LIMITS.max_body + 1)
+    with pytest.raises(client.exceptions.ValidationError, match="The body is larger") as caught:
+        client.invoke_endpoint(EndpointName="any", Body=too_large)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert front.core.requests == []
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
+import serving.runtime.front  # noqa: F401 - here, so that the workers share its memory
 from serving import neuroncores
 from serving.hosts.http import tls
 from serving.hosts.http.board import Board, Phase
