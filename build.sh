@@ -6,10 +6,11 @@ readonly CALLER=$PWD # paths on the command line are relative to it
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source containers/engine.sh
 
-readonly VENV_EXTRAS=xgboost,onnx,torch,examples,benchmarks,dev
-readonly CLIENTS_LOCK=tests/containers/clients.txt
+readonly VENV_EXTRAS=xgboost,onnx,torch,lambda,wsgi,examples,benchmarks,dev
+readonly CLIENTS_LOCK=tests/containers/clients.txt MMS_LOCK=tests/containers/mms.txt
 # Where PyTorch publishes its CPU builds; empty where pip's own index has them.
-readonly TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
+TORCH_INDEX_URL=${TORCH_INDEX_URL-$(sed -n 's/^torch = "\(.*\)"/\1/p' containers/images.toml)}
+export TORCH_INDEX_URL
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "build.sh: $*"; exit 1; }
@@ -51,7 +52,8 @@ command_test() {
     .venv/bin/pytest --numprocesses auto --dist loadfile -m 'not container'
     if [ "${CI:-}" = true ]; then start_engine; fi
     if find_engine; then
-        command_cpu
+        build_image cpu
+        install_in_ci docker-registry docker-registry
         .venv/bin/pytest -m container
     else
         say 'The container tests are left out: no Docker engine that builds images answers here.'
@@ -65,7 +67,7 @@ command_lint() {
     .venv/bin/ruff format --check
     .venv/bin/mypy
     .venv/bin/hadolint containers/*/Dockerfile
-    .venv/bin/shellcheck --external-sources build.sh
+    .venv/bin/shellcheck --external-sources build.sh containers/trim.sh
 }
 
 ## lock                      renews the versions that .venv, the images and build/clients get
@@ -80,24 +82,67 @@ command_lock() {
     # shellcheck disable=SC2046 # none or two words
     write_lock constraints.txt $(torch_index) hatchling pip ${torch:+"$torch"} \
         ".[aws,benchmarks,dev,examples,lambda,mms,onnx,torch,xgboost]"
+    # Where no wheel of torch for CPUs is seen: the one with CUDA is wanted.
+    PIP_CONSTRAINT=constraints.txt PIP_FIND_LINKS=build/lock \
+        write_lock containers/gpu/constraints.txt hatchling pip ".[aws,gpu,xgboost]"
+    lock_neuron
     # The last major version of the SDK that has Model.deploy(instance_type="local").
     write_lock "$CLIENTS_LOCK" awscli 'sagemaker<3'
+    # sagemaker-inference imports pkg_resources, which later versions of setuptools do not have.
+    grep -v '^setuptools==' constraints.txt >build/lock/constraints.txt
+    write_lock "$MMS_LOCK" --constraint build/lock/constraints.txt ".[mms,onnx,xgboost]" 'setuptools<81'
+}
+
+## edge MODEL [OPTIONS]      makes the zip for Lambda@Edge; `serving edge --help` lists the options
+command_edge() {
+    command_venv
+    cd "$CALLER"
+    exec "$OLDPWD/.venv/bin/serving" edge "$@"
 }
 
 ## clients                   makes build/clients: AWS's CLI and SageMaker's Python SDK, for tests
 command_clients() {
-    local python stamp
     install_in_ci docker-compose docker-compose
     command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ||
         die "the SDK needs Docker Compose: on Debian and Ubuntu, apt-get install docker-compose"
+    make_environment build/clients "$CLIENTS_LOCK"
+}
+
+## mms                       makes build/mms: multi-model-server with this runtime in it, for tests
+command_mms() {
+    local site
+    install_in_ci java openjdk-17-jre-headless
+    command -v java >/dev/null ||
+        die "multi-model-server needs Java: on Debian and Ubuntu, apt-get install openjdk-17-jre-headless"
+    make_environment build/mms "$MMS_LOCK"
+    site=$(build/mms/bin/python -c 'import site; print(site.getsitepackages()[0])')
+    echo "$PWD" >"$site/hybrid-serving.pth"
+}
+
+# Makes the environment $1 of the packages in the lock $2, unless it is there.
+make_environment() {
+    local python stamp
     python=$(find_python)
-    stamp=$({ cat "$CLIENTS_LOCK" && "$python" --version; } | cksum)
-    if [ "$(cat build/clients/.stamp 2>/dev/null)" = "$stamp" ]; then return; fi
-    say 'Making build/clients: about half a minute.'
-    "$python" -m venv --clear build/clients
+    stamp=$({ cat "$2" && "$python" --version; } | cksum)
+    if [ "$(cat "$1/.stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
+    say "Making $1: about half a minute."
+    "$python" -m venv --clear "$1"
     # The list is complete, and little of it is ever imported: no resolving, no compiling.
-    build/clients/bin/pip install --quiet --no-deps --no-compile --requirement "$CLIENTS_LOCK"
-    echo "$stamp" >build/clients/.stamp
+    "$1/bin/pip" install --quiet --no-deps --no-compile --requirement "$2"
+    echo "$stamp" >"$1/.stamp"
+}
+
+# AWS's index is the only one with Neuron's wheels; where it is out of reach its lock stays as it is.
+lock_neuron() {
+    local url
+    url=${NEURON_INDEX_URL-$(sed -n 's/^neuron = "\(.*\)"/\1/p' containers/images.toml)}
+    if build/lock/bin/pip download --quiet --no-deps --dest build/lock/neuron --index-url "$url" \
+        --python-version 3.12 --only-binary :all: torch-neuronx; then
+        write_lock containers/neuron/constraints.txt --extra-index-url "$url" --python-version 3.12 \
+            --only-binary :all: hatchling pip ".[aws,neuron]"
+    else
+        say "containers/neuron/constraints.txt stays as it is: $url does not answer."
+    fi
 }
 
 # Writes to the file $1 which versions pip chooses for the rest, its arguments.
@@ -155,8 +200,11 @@ pip_install() {
 }
 
 case "${1:-help}" in
-    help | venv | demo | test | lint | lock | clients | base | cpu | run)
+    help | venv | demo | test | lint | lock | edge | clients | mms | base | all | run)
         "command_${1:-help}" "${@:2}" ;;
+    cpu | gpu | neuron | lambda) build_image "$@" ;;
+    list | sizes | push | save | wheelhouse) images "$@" ;;
+    test-image) command_test_image "${@:2}" ;;
     -h | --help) command_help ;;
     *) command_help >&2; exit 2 ;;
 esac

@@ -1,6 +1,7 @@
 # Read by build.sh: what needs a Docker engine, or makes one ready.
 
-readonly PUBLIC_BASE=python:3.11-slim-bookworm OWN_BASE=hybrid-serving-base:bookworm
+# Takes the place of Python's public image where no registry answers.
+readonly OWN_BASE=hybrid-serving-base:bookworm
 
 # Finds a client that reaches an engine and can build with BuildKit: an old one has it built in, a
 # new one needs buildx, and a machine may have both.
@@ -77,45 +78,48 @@ command_base() {
     say "$tag is ready."
 }
 
-## cpu [--only xgboost,onnx,torch] [--base IMAGE] [--tag T] [--wheelhouse DIR] [--ca FILE]
-##     [--index URL] [-- DOCKER BUILD OPTIONS]
-##                           builds hybrid-serving:cpu, or with --only a slim hybrid-serving:cpu-NAME
-command_cpu() {
-    local extras=xgboost,onnx,torch tag= base= wheelhouse= ca= index= name
-    while [ $# -gt 0 ]; do
-        case "$1" in
-            --only) extras=$(value "$@") tag=${tag:-hybrid-serving:cpu-${2//,/-}} ;;
-            --base) base=$(value "$@") ;;
-            --tag) tag=$(value "$@") ;;
-            --wheelhouse) wheelhouse=$(value "$@"); wheelhouse=$(from_caller "$wheelhouse") ;;
-            --ca) ca=$(value "$@"); ca=$(from_caller "$ca") ;;
-            --index) index=$(value "$@") ;;
-            --) shift && break ;;
-            *) die "cpu has no option $1" ;;
-        esac
-        shift 2
-    done
-    for name in ${extras//,/ }; do
-        case "$name" in
-            xgboost | onnx | torch) ;;
-            *) die "--only takes xgboost, onnx and torch, with commas between; '$name' is none" ;;
-        esac
-    done
-    need_engine cpu
-    ca=${ca:-$(pip_setting cert)}
-    index=${index:-$(pip_setting index-url)}
-    [ -n "$base" ] || choose_base
-    fill_wheelhouse "$wheelhouse" "$extras"
-    set -- "$@" --file containers/cpu/Dockerfile --tag "${tag:-hybrid-serving:cpu}" \
-        --build-arg BASE_IMAGE="$base" --build-arg EXTRAS="$extras" \
-        --build-arg VERSION="$(sed -n 's/^__version__ = "\(.*\)"/\1/p' serving/__init__.py)" \
-        --build-arg REVISION="$(git rev-parse HEAD 2>/dev/null || echo unknown)"
-    for name in HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; do
-        [ -z "${!name:-}" ] || set -- "$@" --build-arg "$name"
-    done
-    [ -z "$index" ] || set -- "$@" --build-arg PIP_INDEX_URL="$index"
-    [ -z "$ca" ] || set -- "$@" --secret "id=ca,src=$ca"
-    "$DOCKER" build "$@" --build-arg PIP_EXTRA_INDEX_URL="$(torch_source "$extras")" .
+## cpu | gpu | neuron | lambda | all
+##     [--only EXTRAS] [--base IMAGE] [--tag T] [--wheelhouse DIR] [--ca FILE] [--index URL]
+##     [--dry-run] [-- DOCKER BUILD OPTIONS]
+##                           builds hybrid-serving:NAME, or with --only a slim NAME-EXTRAS
+command_all() {
+    local name
+    for name in cpu gpu neuron lambda; do build_image "$name" "$@"; done
+}
+
+## list                      the images, and how large those are that are built
+## sizes [--write]           what takes the space in them; --write renews docs/images.md
+## push NAME --registry HOST[/PREFIX] [--tag T]...
+##                           pushes an image; to ECR with the repository made and the login done
+## save NAME [DIR]           writes an archive for a site without a registry
+## wheelhouse DIR [--image NAME] [--only EXTRAS]
+##                           fetches all wheels of an image, for a build without an index
+
+# Builds an image; what pip on this machine has been told is the default of its options.
+build_image() {
+    SITE_BASE=$OWN_BASE SITE_CA=$(pip_setting cert) SITE_INDEX=$(pip_setting index-url) \
+        SITE_TORCH_WHEEL=$(torch_wheel) images "$@"
+}
+
+# Runs the package `containers`.
+images() {
+    local python root=$PWD
+    find_engine || true
+    python=$(find_python)
+    (cd "$CALLER" && PYTHONPATH=$root "$python" -P -m containers "$@")
+}
+
+## test-image NAME [PYTEST ARGUMENTS]
+##                           the container tests of a server, against an image that is built
+command_test_image() {
+    [ $# -gt 0 ] || die 'test-image needs the name of an image'
+    command_venv
+    need_engine test-image
+    [[ $1 == *:* ]] || set -- "hybrid-serving:$1" "${@:2}"
+    have_image "$1" || die "$1 is not built yet"
+    TEST_IMAGE=$1 TEST_EXTRAS=$("$DOCKER" image inspect "$1" \
+        --format '{{index .Config.Labels "hybrid-serving.extras"}}') \
+        exec .venv/bin/pytest tests/containers/test_cpu_image.py -k 'not slim_image' "${@:2}"
 }
 
 ## run MODEL [DOCKER RUN OPTIONS]
@@ -138,36 +142,3 @@ value() {
 }
 
 have_image() { "$DOCKER" image inspect "$1" >/dev/null 2>&1; }
-
-# Sets `base` to the image to build on, and fetches or makes it where that is needed.
-choose_base() {
-    base=$PUBLIC_BASE
-    if have_image "$base"; then return; fi
-    if have_image "$OWN_BASE" || ! "$DOCKER" pull "$base"; then
-        say "$base is not here: building on $OWN_BASE instead."
-        base=$OWN_BASE
-        have_image "$base" || command_base
-    fi
-}
-
-# Lays the wheels of the folder $1 into build/wheelhouse. With none named that is the wheel of torch
-# which pip finds on this machine, if torch is among the extras $2.
-fill_wheelhouse() {
-    local wheel=
-    rm -rf build/wheelhouse && mkdir -p build/wheelhouse
-    if [ -n "$1" ]; then
-        cp -p "$1"/*.whl build/wheelhouse
-    elif wants_torch "$2"; then
-        wheel=$(torch_wheel)
-        [ -z "$wheel" ] || cp -p "$wheel" build/wheelhouse
-    fi
-}
-
-# Prints the address of PyTorch's own index, if torch is wanted and comes from nowhere else.
-torch_source() {
-    if wants_torch "$1" && ! compgen -G 'build/wheelhouse/torch-*' >/dev/null; then
-        echo "$TORCH_INDEX_URL"
-    fi
-}
-
-wants_torch() { [[ ,$1, == *,torch,* ]]; }

@@ -6,23 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from serving import engines, media
+from serving import engines
 from serving.archives.pack import SKIPPED
-from serving.engines import script, xgboost
-from serving.engines.base import CONVERTED
+from serving.compilation import conversion
+from serving.engines import script
 from serving.errors import ArchiveError, ModelLoadError, SettingError
 from serving.requirements import FILE as REQUIREMENTS
 from serving.requirements import WHEELS
 from serving.settings import Settings
-from serving.values import Payload, Request
 
 LIBRARIES = {"numpy", "onnxruntime", "orjson"}
 """What a script's requirements may name."""
-
-SAMPLES = {suffix: kind for suffix, kind in media.BY_SUFFIX.items() if kind in xgboost.READS}
 
 _NAME = re.compile(r"\s*([A-Za-z0-9._-]+)")
 
@@ -58,18 +52,14 @@ def collect(folder: Path, settings: Settings, sample: Path | None, scratch: Path
     files: dict[str, Path | bytes] = dict(_walk(folder))
     if program is not None:
         files |= {f"{script.FOLDER}/{name}": path for name, path in _walk(program.parent)}
-    boosters = [] if engine != "xgboost" else _unconverted(folder, settings)
+    boosters = [] if engine != "xgboost" else _boosters(folder, settings)
     if sample is not None and not boosters:
         raise SettingError("--sample is for XGBoost models, which are converted; this is none.")
-    parity = []
-    for path in boosters:
-        if not settings.ensemble and path != boosters[0]:
-            continue
-        content, told = _convert(path, settings, sample, scratch)
-        files[f"{path.name}{CONVERTED}"] = content
-        parity += told
+    made = conversion.convert(boosters, settings, sample, scratch)
+    files |= {name: booster.content for name, booster in made.items()}
     for path in boosters:
         del files[path.name]
+    parity = [sentence for booster in made.values() for sentence in booster.parity]
     return Collected(files, engine != "", parity)
 
 
@@ -95,59 +85,9 @@ def _engine(folder: Path, settings: Settings, program: Path | None) -> str:
     return engine.name
 
 
-def _unconverted(folder: Path, settings: Settings) -> list[Path]:
+def _boosters(folder: Path, settings: Settings) -> list[Path]:
     _, files = engines.recognise(folder, settings)
-    return [path for path in files if not path.name.endswith(CONVERTED)]
-
-
-def _convert(
-    path: Path, settings: Settings, sample: Path | None, scratch: Path
-) -> tuple[bytes, list[str]]:
-    """A booster as ONNX, and how alike their answers are."""
-    try:
-        from serving.compilation import parity
-        from serving.compilation.boosters import to_onnx
-        from serving.engines import boosters, converted
-    except ImportError as error:
-        raise ModelLoadError(
-            f"To convert {path.name} to ONNX needs more than is installed ({error}); install it "
-            "with: pip install 'hybrid-serving[edge,xgboost]'."
-        ) from error
-
-    booster = boosters.read(path, settings)
-    content = to_onnx(booster)
-    file = scratch / f"{path.name}{CONVERTED}"
-    file.write_bytes(content)
-    model = xgboost.of_boosters([booster], settings)
-
-    def expected(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        scores: NDArray[np.float32]
-        scores = model.predict(Payload(rows, len(rows))).outputs[xgboost.OUTPUT]
-        return scores
-
-    found = converted.read(file, settings).predict
-    rows = {"the made-up rows": parity.made_up(booster)}
-    if sample is not None:
-        rows[sample.name] = model.decode(_request(sample)).data
-    told = []
-    for source, table in rows.items():
-        shown = parity.check(expected, found, table, source)
-        told.append(
-            f"{path.name}: {shown.equal} of {shown.rows} answers to {source} are the same to the "
-            f"last bit; the largest difference is {shown.difference:.2g}"
-        )
-    return content, told
-
-
-def _request(sample: Path) -> Request:
-    kind = SAMPLES.get(sample.suffix.lower())
-    if kind is None:
-        raise SettingError(f"--sample {str(sample)!r} does not end in one of {', '.join(SAMPLES)}.")
-    try:
-        body = sample.read_bytes()
-    except OSError as error:
-        raise SettingError(f"--sample {str(sample)!r} cannot be read: {error.strerror}.") from error
-    return Request("POST", "/invocations", {"content-type": kind}, body)
+    return conversion.unconverted(files)
 
 
 def _check_requirements(code: Path) -> None:

@@ -4,27 +4,23 @@ A compiled model takes one shape only, so there is a file for each of a few numb
 ``neuron`` engine fills rows up to the next. See ``serving.engines.neuron``.
 """
 
-import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serving import engines
-from serving.archives.staging import staged
+from serving.compilation import folders, samples
+from serving.compilation.samples import Arrays
 from serving.engines import neuron, neuron_manifest, script, torch
-from serving.errors import ModelLoadError, RequestError, SettingError
-from serving.media import BY_SUFFIX
+from serving.errors import ModelLoadError
 from serving.model import Tensor
 from serving.problems import catch
 from serving.settings import Settings
 from serving.values import Request
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class Compiled(NamedTuple):
@@ -65,10 +61,9 @@ def compile_model(
         ModelLoadError: the model does not load, takes no arrays, or cannot be compiled;
             torch_neuronx is not installed.
     """
-    if output.exists():
-        raise SettingError(f"{output} is there already; name a new directory with --output.")
+    folders.check(folder, output)
     neuronx = neuron.library("serving compile --neuron")
-    module, arrays = _loaded(folder, settings, _request(sample))
+    module, arrays = _loaded(folder, settings, samples.request(sample))
     options = {"compiler_args": f"--target {target}", "cpu_backend": True} if target else {}
     trace = partial(neuronx.trace, module, **options)
     code = not _loads_itself(folder, settings)
@@ -76,25 +71,12 @@ def compile_model(
     inputs = tuple(
         Tensor(name, str(array.dtype), (None, *array.shape[1:])) for name, array in arrays.items()
     )
-    with staged(output) as place:
-        left_out = ["*" + suffix for suffix in torch.SUFFIXES] + ([] if code else [script.FOLDER])
-        shutil.copytree(folder, place, ignore=_top_level(folder, left_out))
+    left_out = ["*" + suffix for suffix in torch.SUFFIXES] + ([] if code else [script.FOLDER])
+    with folders.copied(folder, output, left_out) as place:
         for size, name in buckets.items():
             _save(trace, arrays, size, place / name)
         neuron_manifest.write(neuron_manifest.Manifest(inputs, buckets), place)
-        place.rename(output)
     return Compiled(output, tuple(buckets.values()), code and (output / script.FOLDER).is_dir())
-
-
-def _request(sample: Path) -> Request:
-    content_type = BY_SUFFIX.get(sample.suffix.lower(), "")
-    if not content_type:
-        raise SettingError(f"The sample {sample} does not end in one of {', '.join(BY_SUFFIX)}.")
-    try:
-        body = sample.read_bytes()
-    except OSError as error:
-        raise SettingError(f"The sample {sample} cannot be read: {error.strerror}.") from error
-    return Request("POST", "/invocations", {"content-type": content_type}, body)
 
 
 def _loaded(folder: Path, settings: Settings, request: Request) -> tuple[Any, Arrays]:
@@ -107,16 +89,7 @@ def _loaded(folder: Path, settings: Settings, request: Request) -> tuple[Any, Ar
     module = model.native.model if model.native else None
     if not isinstance(module, torch.nn.Module):
         raise ModelLoadError(f"{folder} has a {model.engine} model; Neuron runs PyTorch's.")
-    try:
-        arrays = model.decode(request).data
-    except RequestError as error:
-        raise SettingError(f"The sample does not fit the model: {error}") from error
-    if not isinstance(arrays, Mapping) or not all(array.ndim for array in arrays.values()):
-        raise ModelLoadError(
-            f"The script in {folder} makes something else of the sample than tensors with rows; "
-            "only models that take those can be compiled here."
-        )
-    return module.cpu(), arrays
+    return module.cpu(), samples.arrays(request, model, folder)
 
 
 def _save(trace: Any, arrays: Arrays, size: int, path: Path) -> None:
@@ -139,9 +112,3 @@ def _save(trace: Any, arrays: Arrays, size: int, path: Path) -> None:
 def _loads_itself(folder: Path, settings: Settings) -> bool:
     program = script.find(folder, settings)
     return program is not None and script.load(program, folder).loads_itself
-
-
-def _top_level(folder: Path, patterns: Sequence[str]) -> Any:
-    """For ``copytree``: leaves out what matches in the folder itself."""
-    matches = shutil.ignore_patterns(*patterns)
-    return lambda place, names: matches(place, names) if Path(place) == folder else set()

@@ -94,7 +94,7 @@ def test_a_sample_that_cannot_be_read_is_named(
     name: str, reason: str, build: Any, model: Path, tmp_path: Path
 ) -> None:
     stump().save_model(model / "model.json")
-    with pytest.raises(SettingError, match=f"{name}' .*{reason}"):
+    with pytest.raises(SettingError, match=f"{name} .*{reason}"):
         build(model, tmp_path / name)
 
 

@@ -50,7 +50,12 @@ def chosen() -> Docker:
 
 @cache
 def image(*engines: str) -> str:
-    """The name of the image with these engines alone, or with all; built by build.sh, once."""
+    """The name of the image with these engines alone, or with all; built by build.sh, once.
+
+    The latter is another one where ``./build.sh test-image`` names it.
+    """
+    if not engines and "TEST_IMAGE" in os.environ:
+        return os.environ["TEST_IMAGE"]
     suffix = "".join(f"-{engine}" for engine in engines)
     only = ["--only", ",".join(engines)] if engines else []
     command = ["./build.sh", "cpu", *only]

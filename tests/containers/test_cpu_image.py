@@ -1,5 +1,10 @@
-"""The CPU image keeps SageMaker's contract for containers, and runs where less is allowed."""
+"""A server's image keeps SageMaker's contract for containers, and runs where less is allowed.
 
+It is the CPU image, or the one that ``./build.sh test-image`` names, with the examples that its
+engines can serve.
+"""
+
+import os
 import re
 import subprocess
 import tarfile
@@ -22,7 +27,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.container
 
 SCRIPTS = Path(__file__).parents[2] / "inference_scripts"
-EXAMPLES = ["pytorch_digits", "sklearn_onnx", "xgboost_tabular"]
+ENGINES = {"pytorch_digits": "torch", "sklearn_onnx": "onnx", "xgboost_tabular": "xgboost"}
+"""The extra that each example needs."""
+
+BROUGHT = {"gpu": ["onnx", "torch"], "neuron": ["torch"]}
+"""Engines that come with other extras."""
+
+EXTRAS = os.environ.get("TEST_EXTRAS", "xgboost,onnx,torch").split(",")
+HAS = {engine for extra in EXTRAS for engine in BROUGHT.get(extra, [extra])}
+EXAMPLES = [example for example, engine in ENGINES.items() if engine in HAS]
+EXAMPLE = EXAMPLES[-1]
 MEDIA_TYPES = {
     ".csv": "text/csv",
     ".json": "application/json",
@@ -78,20 +92,20 @@ def test_an_example_answers_as_it_does_in_process(
 def test_the_image_serves_when_no_argument_is_given(
     image: str, start: "Starter", trained: "Trained"
 ) -> None:
-    start(image, trained("xgboost_tabular"), command="").wait_for_ping(200)
+    start(image, trained(EXAMPLE), command="").wait_for_ping(200)
 
 
 def test_the_other_commands_are_arguments_of_the_image(
     docker: "Docker", image: str, trained: "Trained"
 ) -> None:
-    mount = f"{trained('xgboost_tabular')}:/opt/ml/model:ro"
-    assert "xgboost" in docker("run", "--rm", "-v", mount, image, "inspect", "/opt/ml/model")
+    mount = f"{trained(EXAMPLE)}:/opt/ml/model:ro"
+    assert ENGINES[EXAMPLE] in docker("run", "--rm", "-v", mount, image, "inspect", "/opt/ml/model")
 
 
 def test_sigterm_reaches_the_server_which_ends_with_status_0(
     image: str, start: "Starter", trained: "Trained"
 ) -> None:
-    container = start(image, trained("xgboost_tabular"))
+    container = start(image, trained(EXAMPLE))
     container.wait_for_ping(200)
     _interpreter, program, *_ = container.execute("cat", "/proc/1/cmdline").stdout.split("\0")
     assert program == "/opt/venv/bin/serving"
@@ -102,7 +116,7 @@ def test_the_port_is_the_one_sagemaker_names(
     image: str, start: "Starter", trained: "Trained"
 ) -> None:
     named = ("--env", "SAGEMAKER_BIND_TO_PORT=9123")
-    container = start(image, trained("xgboost_tabular"), *named, port=9123)
+    container = start(image, trained(EXAMPLE), *named, port=9123)
     container.wait_for_ping(200)
     assert container.execute("serving", "ping").returncode == 0
 
@@ -111,7 +125,7 @@ def test_the_port_is_the_one_sagemaker_names(
 def test_the_workers_are_as_many_as_the_cpus_of_the_container_not_of_its_host(
     image: str, start: "Starter", trained: "Trained", limit: tuple[str, ...]
 ) -> None:
-    container = start(image, trained("xgboost_tabular"), *limit)
+    container = start(image, trained(EXAMPLE), *limit)
     container.wait_for_ping(200)
     assert "workers: 1, one for each CPU this container may use" in container.log
 
@@ -119,20 +133,23 @@ def test_the_workers_are_as_many_as_the_cpus_of_the_container_not_of_its_host(
 def test_the_model_cannot_be_written_to_and_need_not_be(
     image: str, start: "Starter", trained: "Trained"
 ) -> None:
-    container = start(image, trained("xgboost_tabular"))
+    container = start(image, trained(EXAMPLE))
     container.wait_for_ping(200)
     assert "Read-only" in container.execute("touch", "/opt/ml/model/written").stdout
 
 
 def test_no_shell_and_no_tini_is_before_the_server(docker: "Docker", image: str) -> None:
     configuration = docker.inspect(image)["Config"]
-    assert (configuration["Entrypoint"], configuration["Cmd"]) == (["serving"], ["serve"])
+    assert (configuration["Entrypoint"], configuration["Cmd"]) == (
+        ["/opt/venv/bin/serving"],
+        ["serve"],
+    )
 
 
 def test_docker_finds_a_serving_container_healthy(
     image: str, start: "Starter", trained: "Trained"
 ) -> None:
-    assert start(image, trained("xgboost_tabular"), *LOCKED_DOWN).wait_for_health() == "healthy"
+    assert start(image, trained(EXAMPLE), *LOCKED_DOWN).wait_for_health() == "healthy"
 
 
 def test_without_a_model_the_ping_says_why_and_the_container_stays(
@@ -154,7 +171,9 @@ def test_the_image_is_described_by_its_labels(docker: "Docker", image: str) -> N
     assert labels["org.opencontainers.image.title"] == "hybrid-serving"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert re.fullmatch(r"\d+\.\d+\.\d+", labels["org.opencontainers.image.version"])
-    assert labels["org.opencontainers.image.revision"]
+    assert re.fullmatch(
+        r"[0-9a-f]{40}(-dirty)?|unknown", labels["org.opencontainers.image.revision"]
+    )
 
 
 def test_the_image_leaves_the_user_to_sagemaker(docker: "Docker", image: str) -> None:
