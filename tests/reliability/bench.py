@@ -61,15 +61,17 @@ class Site:
         log = self.workspace / "log"
         log.unlink(missing_ok=True)
         os.mkfifo(log)
-        reader = threading.Thread(target=self._read, args=(log,), daemon=True)
+        replaced = threading.Event()
+        reader = threading.Thread(target=self._read, args=(log, replaced.set), daemon=True)
         reader.start()
         variables = {**workers, **self.kind.settings, **settings}
         with launched(self.source, self.workspace, **variables) as server:
             self.server = server
+            assert replaced.wait(PATIENCE)  # whoever reads the pipe itself waits for ever
             yield server
         reader.join(PATIENCE)
 
-    def _read(self, log: Path) -> None:
+    def _read(self, log: Path, replaced: Callable[[], None]) -> None:
         """Put a file with the log in the place of the pipe it is written to.
 
         Dots are only counted: a script prints a gigabyte of them, and others write in between.
@@ -78,6 +80,7 @@ class Site:
         dots = f"{LINE}\n".encode()
         with log.open("rb", buffering=len(dots)) as pipe, kept.open("wb", buffering=0) as file:
             kept.replace(log)
+            replaced()
             for line in pipe:
                 text = b"" if line == dots else line.lstrip(b".").lstrip(b"\n")
                 file.write(text)
