@@ -17,7 +17,7 @@ from serving.errors import ConfigurationError
 COMMANDS = {
     "serve": "serve a model over HTTP",
     "pack": "make a model.tar.gz of a model directory",
-    "compile": "make a model directory for a certain kind of machine",
+    "compile": "make a model directory that is faster, or for other hardware",
     "edge": "make a package for Lambda@Edge of a model",
     "inspect": "say what a model is, takes and gives",
     "settings": "print every setting, its value and its source",

@@ -15,6 +15,7 @@ from serving.bench.engine import Engine
 from serving.bench.plan import Stage
 from serving.bench.recorder import Recorder
 from serving.bench.target import Message, requests, target, zipf
+from serving.cli.arguments import above_zero, count, field
 from serving.errors import ConfigurationError
 
 TARGET_MODEL = "x-amzn-sagemaker-target-model"
@@ -38,8 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("what is asked")
     add = where.add_argument
     add("--payload", action="append", type=Path, default=[], metavar="FILE", help="sent by turns")
-    add("--rows", type=_count, default=1, help="made up where there is no file [%(default)s]")
-    add("--columns", type=_count, default=30, help="of these rows [%(default)s]")
+    add(
+        "--rows",
+        type=count,
+        default=1,
+        help="made up where there is no file [%(default)s]",
+    )
+    add("--columns", type=count, default=30, help="of these rows [%(default)s]")
     add("--content-type", default="", metavar="TYPE", help="what is sent [by the file's suffix]")
     add("--accept", default="", metavar="TYPE", help="what the answers should be")
     add("--endpoint", metavar="NAME", help="which endpoint of a server of several, or of SageMaker")
@@ -51,12 +57,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="ask the n-th model as 1 / n^S; 0: all alike [%(default)s]",
     )
-    add("-H", "--header", action="append", type=_field, default=[], metavar="NAME:VALUE")
+    add("-H", "--header", action="append", type=field, default=[], metavar="NAME:VALUE")
     add("--sign", metavar="REGION", help="sign as AWS's clients do, for SageMaker in a region")
     limits = parser.add_argument_group("limits")
     add = limits.add_argument
-    add("--timeout", type=float, default=60.0, metavar="SECONDS", help="of a request [%(default)s]")
-    add("--connections", type=_count, default=1000, help="most of an open loop [%(default)s]")
+    add(
+        "--timeout",
+        type=above_zero,
+        default=60.0,
+        metavar="SECONDS",
+        help="of a request [%(default)s]",
+    )
+    add(
+        "--connections",
+        type=count,
+        default=1000,
+        help="most of an open loop [%(default)s]",
+    )
     add("--seed", type=int, default=1, help="of all that is made up [%(default)s]")
     output = parser.add_argument_group("results")
     add = output.add_argument
@@ -175,16 +192,3 @@ def _progress() -> Callable[[Recorder, float], None]:
         sys.stderr.flush()
 
     return draw
-
-
-def _field(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not name.strip() or not colon:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME:VALUE")
-    return name.strip().lower(), value.strip()
-
-
-def _count(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from serving.cli.arguments import above_zero, count, field
 from serving.errors import ConfigurationError
 from serving.media import BY_SUFFIX
 
@@ -52,17 +53,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         *("-H", "--header"),
         action="append",
-        type=_field,
+        type=field,
         default=[],
         metavar="NAME:VALUE",
         help="a further header field",
     )
     add("-o", "--output", default=STANDARD, metavar="FILE", help="the prediction [standard output]")
-    add("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="longest silence [60]")
+    add(
+        "--timeout",
+        type=above_zero,
+        default=60.0,
+        metavar="SECONDS",
+        help="longest silence [60]",
+    )
     add("--timing", action="store_true", help="say how long it took, on standard error")
     add(
         "--count",
-        type=_number,
+        type=count,
         default=1,
         metavar="N",
         help="ask so many times, one after the other, and say how long it took [1]",
@@ -91,26 +98,6 @@ def run(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
     if options.timing or options.count > 1:
         print(_report(connected, times), file=sys.stderr)
     return 0
-
-
-def _field(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not name.strip() or not colon:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME:VALUE")
-    return name.strip().lower(), value.strip()
-
-
-def _seconds(text: str) -> float:
-    with suppress(ValueError):
-        if 0 < float(text) < math.inf:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-
-
-def _number(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
 
 
 def _target(options: argparse.Namespace) -> tuple[http.client.HTTPConnection, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from serving import configuration, machine
 from serving.bench import payloads
 from serving.bench.target import Message
+from serving.cli.arguments import above_zero
 from serving.recommend import report, search, trial
 from serving.recommend.search import Candidate
 from serving.recommend.trial import Level, Subject
@@ -36,12 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--accept", default="", metavar="TYPE", help="what the answers should be")
     add(
         "--latency",
-        type=_above_zero,
+        type=above_zero,
         default=100.0,
         metavar="MS",
         help="longest p99 that is good, in milliseconds [%(default)g]",
     )
-    add("--seconds", type=_above_zero, default=3.0, help="of each load [%(default)g]")
+    add("--seconds", type=above_zero, default=3.0, help="of each load [%(default)g]")
     add("--price", type=float, default=0.0, metavar="P", help="of the instance, an hour")
     add(
         "--try",
@@ -111,13 +112,3 @@ def _variable(text: str) -> tuple[str, list[str]]:
     if not name or not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=A,B,C")
     return name, found
-
-
-def _above_zero(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number

@@ -95,6 +95,8 @@ def open_session(path: Path, settings: Settings) -> Any:
     spin = settings.workers == 1
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     available = runtime.get_available_providers()
+    if CUDA in available and hasattr(runtime, "preload_dlls"):
+        runtime.preload_dlls()  # CUDA's libraries are in wheels, where the linker does not look
     known = {CUDA: {"device_id": settings.gpu}, "CPUExecutionProvider": {}}
     providers = [(name, own) for name, own in known.items() if name in available]
     try:
