@@ -21,6 +21,7 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("repository", "SERVING_REPOSITORY", "s3://bucket/models", "s3://bucket/models"),
     ("repository_seconds", "SERVING_REPOSITORY_SECONDS", "60", 60.0),
     ("pinned", "SERVING_PINNED", "a.tar.gz, b.tar.gz", "a.tar.gz, b.tar.gz"),
+    ("model_name", "SERVING_MODEL_NAME", "churn", "churn"),
     ("model_memory", "SERVING_MODEL_MEMORY_MB", "512", 512 * MIB),
     ("model_memory", "SERVING_MODEL_MEMORY_MB", "0", 0),
     ("gpu_memory", "SERVING_GPU_MEMORY_MB", "20000", 20000 * MIB),
