@@ -43,20 +43,23 @@ command_demo() {
 
 ## test [PYTEST ARGUMENTS]   lint, then every test, the container tests last; or what pytest is told
 command_test() {
+    local workers
     command_venv
     if [ $# -gt 0 ]; then
         find_engine || true
         exec .venv/bin/pytest "$@"
     fi
+    # One more than there are cores: a test often waits for a server to start.
+    workers=$(($(nproc) + 1))
     command_lint
-    .venv/bin/pytest --numprocesses auto --dist loadfile -m 'not container'
+    .venv/bin/pytest --numprocesses "$workers" --dist loadfile -m 'not container'
     if [ "${CI:-}" = true ]; then start_engine; fi
     if find_engine; then
         build_image cpu
         install_in_ci docker-registry docker-registry
         # These only run the image; the others also build, and share what is built from.
         TEST_IMAGE=hybrid-serving:cpu \
-            .venv/bin/pytest --numprocesses auto --dist loadfile -m container tests/contract
+            .venv/bin/pytest --numprocesses "$workers" --dist loadfile -m container tests/contract
         .venv/bin/pytest -m container --ignore tests/contract
     else
         say 'The container tests are left out: no Docker engine that builds images answers here.'
