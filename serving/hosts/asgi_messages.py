@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
 
+from serving import collecting
 from serving.call import Handler
 from serving.errors import RequestTimeout
 from serving.hosts import messages, mounted
@@ -84,7 +85,7 @@ async def send_response(send: Send, response: Response, method: str) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     finally:
-        await messages.close(body)
+        await collecting.close(body)
 
 
 async def _answer(handle: Handler, request: Request, send: Send) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from serving import collecting
 from serving.entry import State
 from serving.hosts import messages
 from serving.hosts.site import Site
@@ -141,7 +142,7 @@ class Chunks(Iterator[bytes]):
 
     def close(self) -> None:
         """End the stream where it stands; does nothing at its end, or a second time."""
-        self._wait(messages.close(self._body))
+        self._wait(collecting.close(self._body))
 
 
 async def _next(body: AsyncIterator[bytes]) -> bytes | None:

@@ -5,14 +5,13 @@ response may have, and when the first byte of a stream decides what its status i
 """
 
 import asyncio
-import math
 import re
-import time
 from collections.abc import AsyncIterator, Iterable
 from typing import cast
 
 from serving import problems
-from serving.call import Handler, too_late
+from serving.call import Handler
+from serving.collecting import close, collect
 from serving.errors import PayloadTooLarge, PredictionError, ServingError
 from serving.values import Request, Response
 
@@ -138,31 +137,8 @@ async def whole(response: Response, deadline: float) -> tuple[Response, bytes]:
     body = response.body
     if isinstance(body, bytes):
         return response, body
-    left = deadline - time.monotonic()
     try:
-        async with asyncio.timeout(left if left < math.inf else None):
-            return response, b"".join([chunk async for chunk in body])
-    except TimeoutError:
-        failure = problems.response(too_late("in"))
+        return response, await collect(body, deadline)
     except ServingError as error:
         failure = problems.response(error)
-    finally:
-        _end_soon(body)
-    return failure, cast("bytes", failure.body)
-
-
-_ending: set[asyncio.Task[None]] = set()
-
-
-def _end_soon(body: AsyncIterator[bytes]) -> None:
-    """Close a stream without waiting for a chunk that is being made."""
-    task = asyncio.get_running_loop().create_task(close(body))
-    _ending.add(task)
-    task.add_done_callback(_ending.discard)
-
-
-async def close(body: bytes | AsyncIterator[bytes]) -> None:
-    """Let what makes a stream clean up; of a body that is whole, nothing."""
-    end = getattr(body, "aclose", None)
-    if end is not None:
-        await end()
+        return failure, cast("bytes", failure.body)

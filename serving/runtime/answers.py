@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, cast
 
-from serving import problems
+from serving import collecting, problems
 from serving.call import Reply
 from serving.errors import ServingError
 from serving.runtime import eventstream, faults
@@ -41,7 +41,7 @@ async def beginning(body: AsyncIterator[bytes]) -> bytes:
             if len(content) > faults.MAX_MESSAGE:
                 break
     finally:
-        await eventstream.close(body)
+        await collecting.close(body)
     return content
 
 

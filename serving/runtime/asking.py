@@ -1,17 +1,15 @@
 """What coroutines wait for: an answer of the core that no client waits for, and a thread's work."""
 
 import asyncio
-import math
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from serving.call import Handler, too_late
+from serving.call import Handler
+from serving.collecting import collect
 from serving.errors import ServingError
 from serving.lane import Lane
 from serving.problems import catch
-from serving.runtime import eventstream
 from serving.runtime.answers import plain
 from serving.values import Request, Response
 
@@ -45,26 +43,11 @@ async def ask(handle: Handler, request: Request) -> tuple[Response, bytes]:
         if isinstance(answer.body, bytes):
             return answer, answer.body
         try:
-            async with asyncio.timeout(_left(request)):
-                return answer, await _whole(answer.body)
-        except TimeoutError:
-            return plain(too_late("in"))
+            return answer, await collect(answer.body, request.deadline)
         except ServingError as error:
             return plain(error)
     finally:
         reply.gone = True
-
-
-def _left(request: Request) -> float | None:
-    left = request.deadline - time.monotonic()
-    return left if left < math.inf else None
-
-
-async def _whole(body: AsyncIterator[bytes]) -> bytes:
-    try:
-        return b"".join([chunk async for chunk in body])
-    finally:
-        await eventstream.close(body)
 
 
 async def in_thread(lane: Lane, step: Callable[..., T], *args: object) -> T:

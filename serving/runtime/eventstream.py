@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 
 import orjson
 
+from serving.collecting import close
 from serving.errors import DeadlineExceeded, ServingError
 from serving.runtime.faults import shown
 
@@ -135,10 +136,3 @@ async def begin(body: AsyncIterator[bytes]) -> Begun:
         first = await anext(body, None)
         undo.pop_all()
     return Begun(first, body)
-
-
-async def close(body: AsyncIterator[bytes]) -> None:
-    """Let what makes a body clean up."""
-    end = getattr(body, "aclose", None)
-    if end is not None:
-        await end()

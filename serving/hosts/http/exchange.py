@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
-from serving import problems
+from serving import collecting, problems
 from serving.hosts import messages
 from serving.hosts.http import wire
 from serving.values import Response
@@ -94,4 +94,4 @@ async def _closing(body: AsyncIterator[bytes]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await messages.close(body)
+        await collecting.close(body)

@@ -1,0 +1,28 @@
+"""What arguments of several commands are: each reads a text, and says what it should have been."""
+
+import argparse
+import math
+from contextlib import suppress
+
+
+def field(text: str) -> tuple[str, str]:
+    """A header field: its lower-case name and its value."""
+    name, colon, value = text.partition(":")
+    if not name.strip() or not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME:VALUE")
+    return name.strip().lower(), value.strip()
+
+
+def above_zero(text: str) -> float:
+    """A number above 0."""
+    with suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+
+
+def count(text: str) -> int:
+    """A whole number above 0."""
+    if text.isascii() and text.isdigit() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
