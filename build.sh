@@ -59,7 +59,7 @@ command_test() {
         install_in_ci docker-registry docker-registry
         # These only run the image; the others also build, and share what is built from.
         TEST_IMAGE=hybrid-serving:cpu \
-            .venv/bin/pytest --numprocesses "$workers" --dist loadfile -m container tests/contract
+            .venv/bin/pytest --numprocesses auto --dist loadfile -m container tests/contract
         .venv/bin/pytest -m container --ignore tests/contract
     else
         say 'The container tests are left out: no Docker engine that builds images answers here.'
