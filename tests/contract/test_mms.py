@@ -168,6 +168,7 @@ def test_sigterm_cuts_off_what_was_begun(make_model: MakeModel, tmp_path: Path) 
         assert isinstance(begun.exception(), ConnectionError)
 
 
+@row("A process that is replaced")
 def test_a_process_that_is_stuck_is_replaced(make_model: MakeModel, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"  # which nobody reads
     os.mkfifo(pipe)
