@@ -19,7 +19,6 @@ model was fetched, requests are answered 503, as they are while the model loads.
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 
 from serving import problems
@@ -115,7 +114,7 @@ class Host:
         settings, folder = await asyncio.to_thread(
             mounted.prepared, self._variables, own_log=self._own_log
         )
-        return await _site(settings, folder), settings
+        return await Site.opened(settings, folder, mounted.told), settings
 
     # A request.
 
@@ -152,16 +151,6 @@ def create_app(**variables: str) -> Host:
     """
     mounted.check(variables)
     return Host(variables, own_log=False)
-
-
-async def _site(settings: Settings, folder: Path | None) -> Site:
-    site = Site(settings, asyncio.get_running_loop(), told=mounted.told)
-    try:
-        site.open(folder)
-    except BaseException:
-        await site.close()
-        raise
-    return site
 
 
 def _tell(beginning: "asyncio.Task[tuple[Site, Settings]]") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -55,11 +56,10 @@ class Background:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="site", daemon=True)
         self._thread.start()
-        try:
-            self._site = self._wait(self._open(settings, folder))
-        except BaseException:
-            self._end()
-            raise
+        with ExitStack() as undo:
+            undo.callback(self._end)
+            self._site = self._wait(Site.opened(settings, folder, self._hear))
+            undo.pop_all()
 
     def settled(self, timeout: float | None = None) -> tuple[State, str]:
         """Wait until the model is READY, or has FAILED, which comes with the reason.
@@ -85,15 +85,6 @@ class Background:
         self._wait(self._site.drain())
         self._wait(self._site.close())
         self._end()
-
-    async def _open(self, settings: Settings, folder: Path | None) -> Site:
-        site = Site(settings, self._loop, told=self._hear)
-        try:
-            site.open(folder)
-        except BaseException:
-            await site.close()
-            raise
-        return site
 
     def _hear(self, state: State, reason: str) -> None:
         if not self._settled.done():

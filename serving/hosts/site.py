@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,23 @@ class Site:
         self._front = Front(self.application, loop, settings)
         self.handle = self._front.handle
         """Answers one request on its reply channel, now or later; raises nothing."""
+
+    @classmethod
+    async def opened(
+        cls, settings: Settings, folder: Path | None, told: Callable[[State, str], None]
+    ) -> "Site":
+        """A site on the running event loop that has begun to load; the arguments are those above.
+
+        Raises:
+            SettingError: a file that the settings name cannot be read or is wrong, or a pinned
+                model is not there.
+        """
+        async with AsyncExitStack() as undo:
+            site = cls(settings, asyncio.get_running_loop(), told=told)
+            undo.push_async_callback(site.close)
+            site.open(folder)
+            undo.pop_all()
+        return site
 
     def open(self, folder: Path | None, registered: Mapping[str, str] = NOTHING) -> None:
         """Begin to load the one model in ``folder``, or what a server of many has to have.
