@@ -6,12 +6,11 @@ runs in the model's own thread, so that one request never stalls another. What w
 is refused at once, see admission.py.
 """
 
-import asyncio
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving.admission import Gate, overloaded
 from serving.call import Call, too_late
@@ -21,6 +20,9 @@ from serving.metrics import Metrics
 from serving.model import Model
 from serving.problems import response
 from serving.values import Response
+
+if TYPE_CHECKING:
+    import asyncio
 
 INLINE_SECONDS = 0.002
 """Longest prediction that runs on the event loop. A hand-over to a thread and back costs around
@@ -52,7 +54,7 @@ class Batcher:
         self,
         model: Model,
         cost: Cost,
-        loop: asyncio.AbstractEventLoop,
+        loop: "asyncio.AbstractEventLoop",
         *,
         max_rows: int,
         max_queue: int,
@@ -166,7 +168,7 @@ class Batcher:
         if call.reply.gone:
             call.abandon()
         elif call.request.deadline <= now:
-            self._answer(call, response(too_late("before"), call.request))
+            self._answer(call, response(too_late("before"), call.request), now)
         else:
             return True
         return False
@@ -243,19 +245,21 @@ class Batcher:
         stages["encode"].observe(encode, count)
         for rows in outcome.rows:
             batches.observe(rows)
+        wait_of, decode_of = stages["wait"].observe, stages["decode"].observe
         each = (outcome.decoded - outcome.started) / count
+        now = time.monotonic()
         for call, answer in outcome.answers:
             wait = outcome.started - call.ready
             # What the model's thread decoded was not ready before.
             decode = call.ready - call.began if call.payload else each
-            stages["wait"].observe(wait)
-            stages["decode"].observe(decode)
+            wait_of(wait)
+            decode_of(decode)
             call.stages = wait, decode, predict, encode
-            self._answer(call, answer)
+            self._answer(call, answer, now)
 
-    def _answer(self, call: Call, answer: Response) -> None:
+    def _answer(self, call: Call, answer: Response, now: float) -> None:
         if not call.finished:
-            self._metrics.answered(answer.status, time.monotonic() - call.began)
+            self._metrics.answered(answer.status, now - call.began)
             call.finish(answer)
 
     def _give_up(self, lane: Lane) -> None:
@@ -273,7 +277,7 @@ class Batcher:
             self._queue.remove(call)
             self._count_waiting()
         where = "waiting for" if waiting else "in"
-        self._answer(call, response(too_late(where), call.request))
+        self._answer(call, response(too_late(where), call.request), time.monotonic())
 
 
 def _take(calls: list[Call], max_rows: int) -> tuple[list[Call], list[Call]]:

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, TypeVarTuple
 
 import orjson
 
@@ -15,6 +15,7 @@ log = logging.getLogger("serving")
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 AWS_PATHS = "/endpoints/"
 
@@ -56,22 +57,29 @@ def catch(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | BaseEx
     """The step's value, or the exception it raised."""
     try:
         return step(*args, **kwargs)
-    except KeyboardInterrupt as error:
-        if threading.current_thread() is threading.main_thread():  # a person's, not a script's
-            raise
-        return error
-    # All else: neither a script that calls sys.exit nor a panic in an extension written in Rust,
-    # which is no Exception either, may take a model's thread with it.
-    except BaseException as error:  # noqa: BLE001
-        return error
+    except BaseException as error:  # noqa: BLE001 - see _caught
+        return _caught(error)
 
 
-def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Response:
+def attempt(step: Callable[[*Ts], T], *args: *Ts) -> T | Response:
     """The step's value, or the Response that ends the request, which may be an argument."""
-    value = catch(step, *args, **kwargs)
-    if isinstance(value, BaseException):
-        return response(value, next((each for each in args if isinstance(each, Request)), None))
-    return value
+    try:  # as catch does, without a call in between: each request comes here several times
+        return step(*args)
+    except BaseException as error:  # noqa: BLE001 - see _caught
+        request = next((each for each in args if isinstance(each, Request)), None)
+        return response(_caught(error), request)
+
+
+def _caught(error: BaseException) -> BaseException:
+    """The error, unless it is a person's Ctrl-C.
+
+    All else is kept: neither a script that calls sys.exit nor a panic in an extension written in
+    Rust, which is no Exception either, may take a model's thread with it.
+    """
+    ctrl_c = isinstance(error, KeyboardInterrupt)
+    if ctrl_c and threading.current_thread() is threading.main_thread():
+        raise error
+    return error
 
 
 def _aws_type(status: int) -> str:

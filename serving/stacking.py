@@ -29,11 +29,14 @@ def split(prediction: Prediction, counts: list[int]) -> list[Prediction]:
     """
     outputs = prediction.outputs
     ends = list(accumulate(counts))
-    parts = outputs.values() if isinstance(outputs, Mapping) else [outputs]
-    for part in parts:
+    named = isinstance(outputs, Mapping)
+    for part in outputs.values() if named else (outputs,):
         if len(part) != ends[-1]:
             raise PredictionError(f"The model answered {len(part)} rows to {ends[-1]}.")
-    spans = list(zip([0, *ends], ends, strict=False))
-    if isinstance(outputs, Mapping):
-        return [Prediction({name: v[i:j] for name, v in outputs.items()}) for i, j in spans]
-    return [Prediction(outputs[i:j]) for i, j in spans]
+    spans = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    if not named:
+        return [Prediction(outputs[span]) for span in spans]
+    if len(outputs) == 1:  # nearly always: half the time of what is below
+        ((name, values),) = outputs.items()
+        return [Prediction({name: values[span]}) for span in spans]
+    return [Prediction({n: values[span] for n, values in outputs.items()}) for span in spans]

@@ -10,7 +10,6 @@ import csv
 import io
 import math
 import re
-import struct
 from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +19,7 @@ import orjson
 from numpy.typing import NDArray
 
 from serving.codecs.base import Codec, Outputs, row_count
+from serving.codecs.numbers import PACKABLE, pack
 from serving.codecs.text import to_float, to_text, to_utf8
 from serving.errors import DecodeError, NotAcceptable
 from serving.media import MediaType
@@ -33,7 +33,6 @@ _IN_NUMBERS = b"0123456789+-.eE naN"
 _DELIMITERS = (",", "\t", ";", "|")
 _QUOTED = re.compile('"[^"]*"?')
 _NEEDS_QUOTES = re.compile(r'[",;|\t\r\n]|^\s|\s$|^$')
-_WRITTEN_AS_IN_JSON = "fdbBhHiIlLqQ"
 
 
 def decode(body: bytes, media: MediaType, dtype: np.dtype[Any] = FLOAT32) -> NDArray[Any]:
@@ -108,18 +107,16 @@ def _read_plain(body: bytes, dtype: np.dtype[Any]) -> NDArray[Any] | None:
             return None
         body = body.replace(b"\n", b",")
     elif not body or _R in body or _L in body or _TAB in body or _RETURN in body:
-        # JSON allows these; struct takes true and false for numbers and refuses all else.
+        # JSON allows these; pack takes true and false for numbers and refuses all else.
         return None
     try:
         try:
             values = orjson.loads(b"[" + body + b"]")
         except orjson.JSONDecodeError:
             values = _parse_with_gaps(b"[" + body + b"]")
-        table = np.empty((rows, len(values) // rows), dtype)
-        struct.pack_into(f"{len(values)}{dtype.char}", table.data, 0, *values)
-    except (orjson.JSONDecodeError, struct.error, OverflowError):
+    except orjson.JSONDecodeError:
         return None
-    return table
+    return pack(values, (rows, len(values) // rows), dtype)
 
 
 def _parse_with_gaps(numbers: bytes) -> list[float]:
@@ -205,7 +202,7 @@ def _sniff(text: str, delimiters: tuple[str, ...]) -> str:
 
 def _lines(name: str, values: NDArray[Any]) -> list[bytes]:
     """One line, without its end, for each row of an output."""
-    if values.dtype.char in _WRITTEN_AS_IN_JSON and values.size:
+    if values.dtype.char in PACKABLE and values.size:
         try:
             text = orjson.dumps(values, None, orjson.OPT_SERIALIZE_NUMPY)
         except TypeError:  # neither contiguous nor of this machine's byte order

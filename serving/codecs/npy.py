@@ -8,9 +8,11 @@ import io
 import math
 import re
 import sys
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
 from serving.codecs.base import Codec, Outputs
@@ -94,9 +96,7 @@ def encode(outputs: Outputs) -> bytes:
                 "application/json may."
             )
         values = values.astype(np.str_)
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()
+    return _written_header(values.dtype, values.shape) + values.tobytes()
 
 
 def _header(body: bytes) -> tuple[str, int]:
@@ -116,6 +116,7 @@ def _header(body: bytes) -> tuple[str, int]:
     return body[start : start + length].decode(encoding, "replace"), start + length
 
 
+@lru_cache(64)  # a client's headers are few, and reading one takes longer than all else here
 def _parse(header: str) -> tuple[np.dtype[Any], Literal["C", "F"], tuple[int, ...]]:
     """Element type, order and shape from a header such as NumPy writes.
 
@@ -141,6 +142,14 @@ def _parse(header: str) -> tuple[np.dtype[Any], Literal["C", "F"], tuple[int, ..
     if len(shape) > MAX_AXES:
         raise DecodeError(f"The array has {len(shape)} axes; at most {MAX_AXES} are allowed.")
     return dtype, "F" if fields["fortran_order"] == "True" else "C", shape
+
+
+@lru_cache(256)
+def _written_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    described = {"descr": dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    write_array_header_1_0(buffer, described)
+    return buffer.getvalue()
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

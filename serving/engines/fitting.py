@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.codecs import Sparse
+from serving.codecs.numbers import nested
 from serving.codecs.text import to_float
 from serving.errors import DecodeError
 from serving.model import Tensor
@@ -42,7 +43,8 @@ def fit(value: Any, tensor: Tensor, *, record: bool = False) -> Array:
     if isinstance(value, np.ndarray) and value.dtype != object:
         array = _cast(value, tensor)
     else:
-        array = _convert(np.asarray(value, dtype=object), tensor)
+        packed = None if tensor.dtype == "str" else nested(value, np.dtype(tensor.dtype or "f"))
+        array = _convert(np.asarray(value, dtype=object), tensor) if packed is None else packed
     return _shape(array, tensor, record=record)
 
 

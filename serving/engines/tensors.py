@@ -94,7 +94,7 @@ def payload(arrays: Mapping[str, Array], inputs: Sequence[Tensor], stacks: Stack
 
 def merge_key(arrays: Mapping[str, Array]) -> Hashable:
     """Equal for arrays whose rows can be stacked."""
-    return tuple((name, array.dtype.str, array.shape[1:]) for name, array in arrays.items())
+    return tuple((name, array.dtype, array.shape[1:]) for name, array in arrays.items())
 
 
 def from_value(value: Any, inputs: tuple[Tensor, ...], stacks: Stacks) -> Payload:

@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from serving.codecs import csv
+from serving.codecs.numbers import PACKABLE
 from serving.errors import DecodeError, NotAcceptable
 from serving.media import parse
 
@@ -192,7 +193,7 @@ def test_encode_writes_a_line_a_row(outputs: dict[str, NDArray[Any]], body: byte
     assert csv.encode(outputs) == expected
 
 
-@pytest.mark.parametrize("char", csv._WRITTEN_AS_IN_JSON)
+@pytest.mark.parametrize("char", PACKABLE)
 def test_encode_writes_every_type_of_number(char: str) -> None:
     number = b"7.0" if char in "fd" else b"7"
     assert csv.encode({"a": np.array([[7, 7]], char)}) == number + b"," + number + b"\n"
