@@ -83,8 +83,9 @@ command_lock() {
     torch=$(torch_wheel)
     rm -rf build/lock && "$python" -m venv build/lock
     build/lock/bin/pip install --quiet --upgrade pip
-    # With a wheel of torch at hand the lock follows it, not a newer release with CUDA.
-    torch=${torch:+$(basename "$torch" | sed 's/torch-\([^-+]*\).*/torch==\1/')}
+    # With a wheel of torch at hand the lock follows it, its +cpu included: else pip may come to
+    # prefer the same release with CUDA, or a newer one.
+    torch=${torch:+$(basename "$torch" | sed 's/torch-\([^-]*\).*/torch==\1/')}
     # shellcheck disable=SC2046 # none or two words
     write_lock constraints.txt $(torch_index) hatchling pip ${torch:+"$torch"} \
         ".[aws,benchmarks,dev,examples,lambda,mms,onnx,torch,xgboost]"
@@ -156,10 +157,11 @@ write_lock() {
     build/lock/bin/pip install --dry-run --ignore-installed --report build/lock/report.json "${@:2}"
     build/lock/bin/python - >build/lock/versions.txt <<'PYTHON'
 import json
+import re
 
 print("# Written by ./build.sh lock.")
 packages = (item["metadata"] for item in json.load(open("build/lock/report.json"))["install"])
-versions = {package["name"].lower().replace("_", "-"): package["version"] for package in packages}
+versions = {re.sub("[-_.]+", "-", each["name"]).lower(): each["version"] for each in packages}
 versions.pop("hybrid-serving", None)
 for name, version in sorted(versions.items()):
     print(f"{name}=={version.partition('+')[0]}")

@@ -113,6 +113,7 @@ images() {
 ##                           the container tests of a server, against an image that is built
 command_test_image() {
     [ $# -gt 0 ] || die 'test-image needs the name of an image'
+    [[ $1 != *lambda ]] || die "$1 is no server's: ./build.sh test tests/containers/test_lambda.py"
     command_venv
     need_engine test-image
     [[ $1 == *:* ]] || set -- "hybrid-serving:$1" "${@:2}"

@@ -16,6 +16,12 @@ rm -rf onnxruntime/datasets onnxruntime/quantization onnxruntime/tools onnxrunti
 # Triton compiles kernels for GPUs with a C compiler. torch does without, as it does on Windows.
 rm -rf triton triton-*.dist-info
 
+# Of CUDA, what neither torch nor ONNX Runtime names: cuSOLVER for several GPUs, a second NVRTC,
+# what CUPTI loads to read a GPU's counters, and NVSHMEM for compilers.
+find . -path './nvidia/*' \( -name 'libcusolverMg.*' -o -name 'libnvrtc*.alt.*' \
+    -o -name 'libnvperf_*' -o -name libpcsamplingutil.so -o -name libcheckpoint.so \
+    -o -name libnvshmem_device.bc \) -delete
+
 # pip runs seldom, and takes twice the space with its bytecode, some of which it has written by now.
 # torch/testing has files that need a newer Python.
 find pip -name __pycache__ -prune -exec rm -r {} +

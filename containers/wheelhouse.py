@@ -52,7 +52,9 @@ def wheelhouse(given: Namespace, images: dict[str, Image]) -> None:
     if subprocess.run([*command, *BUILD, *wanted], check=False).returncode != 0:
         raise Failure("pip did not get all wheels; it says why above")
     count = sum(1 for _ in given.folder.glob("*.whl"))
-    print(f"{given.folder} has {count} wheels: ./build.sh {image.name} --wheelhouse {given.folder}")
+    only = f" --only {given.only}" if given.only else ""
+    build = f"./build.sh {image.name}{only} --wheelhouse {given.folder}"
+    print(f"{given.folder} has {count} wheels: {build} -- --build-arg PIP_NO_INDEX=1")
 
 
 def requirements(extras: list[str]) -> list[str]:

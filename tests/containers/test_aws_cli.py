@@ -10,22 +10,17 @@ import pytest
 
 from tests.containers import clients
 from tests.containers.docker import DEADLINE
+from tests.containers.examples import LINES, NAME
 from tests.support import post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from subprocess import CompletedProcess
 
-    from serving.values import Request
     from tests.containers.docker import Container, Starter
-    from tests.support import Answer
-
-    Trained = Callable[[str], Path]
-    InProcess = Callable[[Path, Request], Answer]
+    from tests.containers.examples import InProcess, Trained
 
 pytestmark = pytest.mark.container
 
-LINES = Path(__file__).parents[2] / "inference_scripts" / "xgboost_tabular" / "request.csv"
 CSV = "text/csv"
 OUTBOX = Path("/outbox")
 
@@ -52,7 +47,7 @@ def test_invoke_endpoint_writes_what_the_model_answers(
     in_process: "InProcess",
     tmp_path: Path,
 ) -> None:
-    model, out = trained("xgboost_tabular"), tmp_path / "out"
+    model, out = trained(NAME), tmp_path / "out"
     container = start(image, model)
     container.wait_for_ping(200)
 
@@ -70,7 +65,7 @@ def test_invoke_endpoint_writes_what_the_model_answers(
 def test_what_the_model_refuses_is_a_model_error_with_its_message(
     image: str, start: "Starter", trained: "Trained", tmp_path: Path
 ) -> None:
-    container = start(image, trained("xgboost_tabular"))
+    container = start(image, trained(NAME))
     container.wait_for_ping(200)
 
     request = ("--content-type", "image/png", "--body", f"fileb://{LINES}")
@@ -90,7 +85,7 @@ def test_invoke_endpoint_async_says_where_the_answer_will_lie(
     in_process: "InProcess",
     tmp_path: Path,
 ) -> None:
-    model = trained("xgboost_tabular")
+    model = trained(NAME)
     outbox = ("--volume", f"{tmp_path}:{OUTBOX}", "--env", f"SERVING_ASYNC_OUTPUT={OUTBOX}")
     container = start(image, model, *outbox)
     container.wait_for_ping(200)

@@ -21,21 +21,16 @@ import pytest
 
 from tests.containers import clients
 from tests.containers.docker import DEADLINE, Container, Docker
+from tests.containers.examples import LINES
 from tests.support import Answer, free_port, post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from serving.values import Request
-
-    Trained = Callable[[str], Path]
-    InProcess = Callable[[Path, Request], Answer]
+    from tests.containers.examples import InProcess, Trained
 
 pytestmark = pytest.mark.container
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "containers" / "compose.yaml"
-LINES = ROOT / "inference_scripts" / "xgboost_tabular" / "request.csv"
 PROXY = "hybrid-serving-test-proxy"
 BASES = ("hybrid-serving-base:bookworm", "python:3.11-slim-bookworm")
 CSV = "text/csv"

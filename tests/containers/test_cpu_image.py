@@ -16,13 +16,9 @@ import pytest
 from serving.values import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.containers.docker import Docker, Starter
-    from tests.support import Answer
+    from tests.containers.examples import InProcess, Trained
 
-    Trained = Callable[[str], Path]
-    InProcess = Callable[[Path, Request], Answer]
 
 pytestmark = pytest.mark.container
 
@@ -43,6 +39,33 @@ MEDIA_TYPES = {
     ".pgm": "image/x-portable-graymap",
 }
 LOCKED_DOWN = ("--user", "1000", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp")
+BUILT_FOR = """
+from importlib.util import find_spec
+if find_spec("torch"):
+    import torch
+    print("CUDA" if torch.version.cuda else "CPU", "here" if torch.cuda.is_available() else "away")
+if find_spec("onnxruntime"):
+    import onnxruntime
+    providers = onnxruntime.get_available_providers()
+    print("CUDA" if "CUDAExecutionProvider" in providers else "CPU", "away")
+"""
+MISSING = """
+import os, re, subprocess, sysconfig
+from pathlib import Path
+site = Path(sysconfig.get_path("purelib"))
+libraries = [*site.glob("torch/lib/*.so*"), *site.glob("onnxruntime/capi/*.so*")]
+# What is loaded first, as torch and ONNX Runtime do it, need not be where the linker looks.
+loaded = ":".join(str(folder) for folder in site.glob("nvidia/*/lib"))
+for library in libraries:
+    command, seen = ["ldd", str(library)], os.environ | {"LD_LIBRARY_PATH": loaded}
+    linked = subprocess.run(command, env=seen, capture_output=True, text=True, check=True).stdout
+    print(*re.findall("(.+) => not found", linked))
+"""
+"""Prints the libraries that those of the engines are linked to and that are not in the image."""
+
+ABSENT = {"libcuda.so.1", "libnvinfer.so.10", "libnvonnxparser.so.10"}
+"""The driver is the host's; TensorRT is an engine that nothing asks for."""
+
 BUILD_TOOLS = re.compile(r"(.*-)?(as|c\+\+|cc|cmake|cpp|g\+\+|gcc|ld|make)(-[\d.]+)?")
 
 
@@ -188,6 +211,21 @@ def test_no_build_tool_is_in_the_image(files: list[str]) -> None:
 
 def test_no_driver_of_a_gpu_is_in_the_image(files: list[str]) -> None:
     assert [path for path in files if re.search(r"/lib(cuda|nvidia-[a-z]+)\.so", path)] == []
+
+
+def test_the_engines_are_built_for_gpus_in_the_image_for_gpus_alone(
+    docker: "Docker", image: str
+) -> None:
+    told = docker("run", "--rm", "--entrypoint", "python", image, "-c", BUILT_FOR).splitlines()
+    built_for = "CUDA away" if "gpu" in EXTRAS else "CPU away"
+    assert told == [built_for] * len({"onnx", "torch"} & HAS)
+
+
+def test_every_library_is_there_that_those_of_the_engines_are_linked_to(
+    docker: "Docker", image: str
+) -> None:
+    missing = docker("run", "--rm", "--entrypoint", "python", image, "-c", MISSING).split()
+    assert set(missing) <= ABSENT
 
 
 def test_nothing_of_the_build_stays_in_the_image(files: list[str]) -> None:

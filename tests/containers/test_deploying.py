@@ -7,23 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.containers.examples import LINES, NAME
 from tests.deploy.pages import commands
 from tests.support import post
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from serving.values import Request
     from tests.containers.docker import Docker, Starter
-    from tests.support import Answer
-
-    Trained = Callable[[str], Path]
-    InProcess = Callable[[Path, Request], Answer]
+    from tests.containers.examples import InProcess, Trained
 
 pytestmark = pytest.mark.container
 
 TAG = "hybrid-serving-test-function"
-LINES = Path(__file__).parents[2] / "inference_scripts" / "xgboost_tabular" / "request.csv"
 
 
 def test_the_functions_image_has_the_model_in_it(
@@ -34,7 +28,7 @@ def test_the_functions_image_has_the_model_in_it(
     in_process: "InProcess",
     tmp_path: Path,
 ) -> None:
-    model = trained("xgboost_tabular")
+    model = trained(NAME)
     (tmp_path / "model").symlink_to(model)
     build = commands("Lambda").splitlines()[0].replace("docker", docker.client, 1)
     assert image in build

@@ -59,6 +59,20 @@ def test_neurons_lock_names_what_its_own_index_has() -> None:
     assert names(optional["optional-dependencies"]["neuron"]) <= pinned(IMAGES["neuron"])
 
 
+@pytest.mark.parametrize("name", ["cpu", "neuron", "lambda"])
+def test_cuda_is_in_the_lock_of_the_image_for_gpus_alone(name: str) -> None:
+    assert "nvidia-cublas" in pinned(IMAGES["gpu"])
+    assert "nvidia-cublas" not in pinned(IMAGES[name])
+
+
+@pytest.mark.container
+def test_the_engine_is_given_the_lock_of_every_image(docker: "Docker", tmp_path: Path) -> None:
+    copies = [f"COPY {image.lock} /{name}" for name, image in IMAGES.items()]
+    file = tmp_path / "Dockerfile"
+    file.write_text("\n".join(["FROM scratch", *copies]))
+    docker("rmi", docker("build", "--quiet", "--file", str(file), str(ROOT)))
+
+
 def instructions(image: str) -> set[str]:
     """Those of a Dockerfile, without comments and in one line each."""
     text = (ROOT / "containers" / image / "Dockerfile").read_text()

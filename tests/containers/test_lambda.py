@@ -1,7 +1,6 @@
 """The image under AWS's own emulator of Lambda, and one image three ways."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,10 @@ import pytest
 from serving.values import Request
 from tests.containers.docker import Docker, Starter
 from tests.containers.emulator import RUNTIME_CLIENT, SERVE, emulate, invoke
+from tests.containers.examples import LINES, NAME, InProcess, Trained
 from tests.hosts.aws_lambda.shapes import SHAPES, Shape, answer, rest_api
-from tests.support import Answer
-
-Trained = Callable[[str], Path]
-InProcess = Callable[[Path, Request], Answer]
 
 pytestmark = pytest.mark.container
-
-EXAMPLE = "xgboost_tabular"
-SAMPLES = Path(__file__).parents[2] / "inference_scripts" / EXAMPLE
 
 SCRIPT = """\
 import threading
@@ -37,7 +30,7 @@ def transform_fn(model, body, content_type, accept):
 
 def samples() -> list[Request]:
     """Requests that are answered well, and some that are refused."""
-    rows = (SAMPLES / "request.csv").read_bytes()
+    rows = LINES.read_bytes()
     csv = {"content-type": "text/csv"}
     return [
         Request("GET", "/ping", {}, b""),
@@ -67,7 +60,7 @@ def text(body: str) -> dict[str, object]:
 def test_one_image_answers_the_same_on_a_server_in_sagemaker_and_on_lambda(
     docker: Docker, image: str, start: Starter, trained: Trained, in_process: InProcess
 ) -> None:
-    model = trained(EXAMPLE)
+    model = trained(NAME)
     locked_down = ("--read-only", "--tmpfs", "/tmp", "--user", "1000")
     server = start(image, model, *locked_down, port=8080, command="")
     sagemaker = start(image, model, command="serve")
@@ -89,7 +82,7 @@ def test_one_image_answers_the_same_on_a_server_in_sagemaker_and_on_lambda(
 def test_each_shape_of_event_has_the_same_answer_under_the_emulator(
     image: str, start: Starter, trained: Trained, in_process: InProcess, command: str
 ) -> None:
-    model = trained(EXAMPLE)
+    model = trained(NAME)
     function = emulate(start, image, model, command=command)
     _, request, *_ = samples()
     expected = in_process(model, request)
@@ -101,7 +94,7 @@ def test_each_shape_of_event_has_the_same_answer_under_the_emulator(
 def test_a_direct_invocation_returns_the_answer_or_fails(
     image: str, start: Starter, trained: Trained
 ) -> None:
-    function = emulate(start, image, trained(EXAMPLE))
+    function = emulate(start, image, trained(NAME))
     rows = [[float(cell) for cell in line.split(",")] for line in _lines()]
     found = invoke(function, rows)
     assert len(found["predictions"]) == len(rows)
@@ -112,13 +105,13 @@ def test_a_direct_invocation_returns_the_answer_or_fails(
 
 
 def _lines() -> list[str]:
-    return (SAMPLES / "request.csv").read_text().splitlines()
+    return LINES.read_text().splitlines()
 
 
 def test_the_model_is_loaded_once_in_the_init_phase(
     image: str, start: Starter, trained: Trained
 ) -> None:
-    function = emulate(start, image, trained(EXAMPLE), "--env", "AWS_LAMBDA_LOG_FORMAT=JSON")
+    function = emulate(start, image, trained(NAME), "--env", "AWS_LAMBDA_LOG_FORMAT=JSON")
     for _ in range(3):
         assert answer(invoke(function, {"httpMethod": "GET", "path": "/ping"})).status == 200
     log = function.log

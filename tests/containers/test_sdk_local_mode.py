@@ -11,25 +11,21 @@ import pytest
 
 from serving.archives.pack import pack
 from tests.containers import clients
+from tests.containers.examples import DOCUMENT, LINES
 from tests.models import stump
 from tests.support import free_port, post
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serving.values import Request
     from tests.containers.docker import Docker
-    from tests.support import Answer
+    from tests.containers.examples import InProcess, Trained
 
-    Trained = Callable[[str], Path]
-    InProcess = Callable[[Path, Request], Answer]
     LocalMode = Callable[..., Any]
 
 pytestmark = pytest.mark.container
 
 SCRIPT = Path(__file__).with_name("local_mode.py")
-EXAMPLE = Path(__file__).parents[2] / "inference_scripts" / "xgboost_tabular"
-LINES, DOCUMENT = EXAMPLE / "request.csv", EXAMPLE / "request.json"
 CSV, JSON = "text/csv", "application/json"
 AS_CSV = {"serializer": "CSVSerializer", "deserializer": "CSVDeserializer"}
 AS_JSON = {"serializer": "JSONSerializer", "deserializer": "JSONDeserializer"}
