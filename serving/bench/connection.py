@@ -12,6 +12,9 @@ from serving.errors import ConfigurationError
 
 READ_BYTES = 256 * 1024
 
+UNTRUSTED = "untrusted certificate"
+"""Begins the kind of a failure where the server's certificate, or the name in it, is to blame."""
+
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
 
 
@@ -85,8 +88,10 @@ class Connection:
             self.wants = WRITE
         except Malformed:
             raise Failed("no HTTP response") from None
+        except ssl.SSLCertVerificationError as error:
+            raise Failed(f"{UNTRUSTED}: {error.verify_message.rstrip('.')}") from None
         except ssl.SSLError as error:
-            raise Failed(f"TLS: {error.reason}") from None
+            raise Failed(f"TLS: {_words(error)}") from None
         except ConnectionRefusedError:
             raise Failed("connection refused") from None
         except ConnectionError:
@@ -134,3 +139,8 @@ class Connection:
                 return True
             if len(data) < READ_BYTES and not isinstance(self.socket, ssl.SSLSocket):
                 return False
+
+
+def _words(error: ssl.SSLError) -> str:
+    """A reason such as WRONG_VERSION_NUMBER, to be read."""
+    return (error.reason or str(error)).replace("_", " ").lower()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import groupby
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 720, 300
@@ -16,6 +17,9 @@ class Line(NamedTuple):
 
     name: str
     points: Sequence[tuple[float, float]]
+    """Where a value is NaN, the line is interrupted."""
+    dots: bool = False
+    """Whether each point is marked."""
 
 
 class Axis(NamedTuple):
@@ -45,7 +49,7 @@ def logarithmic(label: str, least: float, most: float) -> Axis:
 
 
 def nines(label: str, most: int = 4) -> Axis:
-    """Percentages, each further nine as far from the last: 0, 90, 99, 99.9 and so on."""
+    """Percentages, each further nine as far from the last: 0, 90, 99 and so on, ``most`` nines."""
     shares = [0.0, *(100 - 100 / 10**number for number in range(1, most + 1))]
     ticks = [(share, f"{share:g} %") for share in shares]
 
@@ -72,15 +76,21 @@ def plot(lines: Sequence[Line], across: Axis, up: Axis) -> str:
     parts.append(f'<text x="{LEFT}" y="{TOP - 12}">{escape(up.label)}</text>')
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
-        points = " ".join(
-            f"{_x(across.place(x)):.1f},{_y(up.place(y)):.1f}" for x, y in line.points
-        )
-        parts.append(f'<polyline points="{points}" style="stroke:{colour}"/>')
+        for known, run in groupby(line.points, lambda point: not math.isnan(point[1])):
+            if known:
+                places = [(_x(across.place(x)), _y(up.place(y))) for x, y in run]
+                parts.append(_drawn(places, colour, dots=line.dots or len(places) == 1))
     names = "".join(
         f'<li style="--colour:{COLOURS[number % len(COLOURS)]}">{escape(line.name)}</li>'
         for number, line in enumerate(lines)
     )
     return f'{"".join(parts)}</svg><ul class="legend">{names}</ul>'
+
+
+def _drawn(places: Sequence[tuple[float, float]], colour: str, *, dots: bool) -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    marks = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="{colour}"/>' for x, y in places]
+    return f'<polyline points="{points}" style="stroke:{colour}"/>{"".join(marks if dots else [])}'
 
 
 def _x(share: float) -> float:

@@ -33,6 +33,7 @@ def stage(recorder: Recorder) -> dict[str, Any]:
     return {
         "stage": done.about,
         "open": done.open,
+        "ramp": done.rate != done.end_rate,
         "seconds": done.seconds,
         "connections": done.connections,
         "offered": recorder.due / done.seconds,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from serving.bench import wire
+from serving.bench import tls, wire
 from serving.errors import ConfigurationError
 
 Sign = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
@@ -35,8 +35,10 @@ class Target(NamedTuple):
         return f"{'https' if self.tls else 'http'}://{self.authority}{self.path}"
 
 
-def target(url: str, path: str) -> Target:
+def target(url: str, path: str, encrypt: Callable[[], ssl.SSLContext] = tls.context) -> Target:
     """The target of a URL, with ``path`` where the URL has none.
+
+    ``encrypt`` gives what https:// is spoken with; by default it trusts whom the machine trusts.
 
     Raises:
         ConfigurationError: it is no URL of HTTP.
@@ -48,9 +50,9 @@ def target(url: str, path: str) -> Target:
         port = -1
     if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
         raise ConfigurationError(f"{url!r} is no URL; http://127.0.0.1:8080 would be one.")
-    tls = ssl.create_default_context() if parts.scheme == "https" else None
+    secure = encrypt() if parts.scheme == "https" else None
     own = parts.path.rstrip("/") and f"{parts.path}{'?' if parts.query else ''}{parts.query}"
-    return Target(parts.hostname, port or (443 if tls else 80), tls, own or path)
+    return Target(parts.hostname, port or (443 if secure else 80), secure, own or path)
 
 
 class Message(NamedTuple):

@@ -6,15 +6,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from serving.bench import page, payloads, plan, results, signing
-from serving.bench.connection import resolve
+from serving.bench import page, payloads, plan, results, signing, tls
+from serving.bench.connection import UNTRUSTED, resolve
 from serving.bench.engine import Engine
 from serving.bench.plan import Stage
 from serving.bench.recorder import Recorder
-from serving.bench.target import Message, requests, target, zipf
+from serving.bench.target import Message, Target, requests, target, zipf
 from serving.cli.arguments import above_zero, count, field
 from serving.errors import ConfigurationError
 
@@ -59,6 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("-H", "--header", action="append", type=field, default=[], metavar="NAME:VALUE")
     add("--sign", metavar="REGION", help="sign as AWS's clients do, for SageMaker in a region")
+    encryption = parser.add_argument_group("TLS, where the URL begins with https")
+    add = encryption.add_argument
+    add("--ca", default="", metavar="FILE", help="authorities to trust [the machine's], as PEM")
+    add("--certificate", default="", metavar="FILE", help="shown to a server that asks for one")
+    add("--key", default="", metavar="FILE", help="the certificate's, where FILE above has none")
     limits = parser.add_argument_group("limits")
     add = limits.add_argument
     add(
@@ -90,7 +96,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     stages = [plan.parse(text) for text in options.stage or DEFAULT_STAGES]
     if options.warm_up not in ("", "0"):
         stages.insert(0, plan.parse(options.warm_up)._replace(counts=False))
-    where = target(options.url, _path(options))
+    where = _target(options)
     sign = signing.signer(options.sign, environment) if options.sign else None
     messages, weights = _messages(options)
     engine = Engine(
@@ -108,6 +114,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         kinds = sum((each.failures for each in recorders), Counter[str]()).most_common()
         told = ", ".join(f"{count:,} × {kind}" for kind, count in kinds)
         print(f"{where.url} has answered nothing: {told}", file=sys.stderr)
+        if any(kind.startswith(UNTRUSTED) for kind, _ in kinds):
+            print("--ca FILE names the authorities to trust, as PEM.", file=sys.stderr)
         return 1
     found = results.document(where.url, recorders)
     print(results.table(found))
@@ -132,9 +140,15 @@ def _run(engine: Engine, stages: list[Stage]) -> list[Recorder]:
     return recorders
 
 
-def _path(options: argparse.Namespace) -> str:
+def _target(options: argparse.Namespace) -> Target:
     endpoint = f"/endpoints/{quote(options.endpoint, safe='')}" if options.endpoint else ""
-    return f"{endpoint}/invocations"
+    files = options.ca, options.certificate, options.key
+    where = target(options.url, f"{endpoint}/invocations", partial(tls.context, *files))
+    if any(files) and not where.tls:
+        raise ConfigurationError(
+            f"{where.url} is asked without TLS: --ca and others need https://."
+        )
+    return where
 
 
 def _messages(options: argparse.Namespace) -> tuple[list[Message], list[float]]:

@@ -1,6 +1,7 @@
 """Small servers to ask, each of which answers in a way of its own."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,10 +18,10 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 @contextmanager
-def listening(talk: Talk) -> Iterator[int]:
+def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """A server on a free port."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
-        threading.Thread(target=_accept, args=(listener, talk), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, talk, tls), daemon=True).start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
 
@@ -49,13 +50,16 @@ def engine_for(port: int, *, timeout: float = 10.0, most: int = 64) -> Iterator[
         engine.close()
 
 
-def _accept(listener: socket.socket, talk: Talk) -> None:
+def _accept(listener: socket.socket, talk: Talk, tls: ssl.SSLContext | None) -> None:
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
-            threading.Thread(target=_serve, args=(client, talk), daemon=True).start()
+            threading.Thread(target=_serve, args=(client, talk, tls), daemon=True).start()
 
 
-def _serve(client: socket.socket, talk: Talk) -> None:
-    with client, suppress(OSError):
-        talk(client)
+def _serve(client: socket.socket, talk: Talk, tls: ssl.SSLContext | None) -> None:
+    with (
+        suppress(OSError),
+        client if tls is None else tls.wrap_socket(client, server_side=True) as it,
+    ):
+        talk(it)

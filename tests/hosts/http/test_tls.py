@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import xgboost
@@ -24,34 +23,12 @@ from serving.hosts.http.connection import Connection
 from serving.hosts.http.listener import Listener
 from serving.hosts.http.server import Server
 from serving.values import Response
+from tests.certificates import Pair, make_pair
 from tests.conftest import MakeSettings
 from tests.hosts.http.support import HOLD, PATIENCE, Host
 from tests.support import Process, cli, environment, launched
 
 SLOT = 0
-
-
-class Pair(NamedTuple):
-    """A certificate that is its own authority, for this machine and for clients, and its key."""
-
-    certificate: str
-    key: str
-
-    def client(self, *, shows: bool = False) -> ssl.SSLContext:
-        """What a client needs that trusts the certificate, and shows it if it is asked to."""
-        context = ssl.create_default_context(cafile=self.certificate)
-        if shows:
-            context.load_cert_chain(*self)
-        return context
-
-
-def make_pair(folder: Path, name: str) -> Pair:
-    pair = Pair(str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 2"
-    names = ("-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1")
-    files = ("-out", pair.certificate, "-keyout", pair.key)
-    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
-    return pair
 
 
 @pytest.fixture(scope="session")
