@@ -67,6 +67,11 @@ def _of_script(folder: Path, text: str) -> Made:
     return Made({"SM_MODEL_DIR": str(code.parent)})
 
 
+def names(model: str) -> list[str]:
+    """What the models are called where they are many; else there is nothing to call."""
+    return [archives.name(number) for number in range(MANY)] if model == "many" else []
+
+
 MODELS: dict[str, Callable[[Path], Made]] = {
     "boosted": boosted,
     "many": many,

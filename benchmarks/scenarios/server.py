@@ -16,13 +16,14 @@ from benchmarks.throughput.targets import Target, free_port, started
 class Server:
     """A server on one port, through all its restarts."""
 
-    def __init__(self, environment: dict[str, str], directory: Path) -> None:
-        """Choose a port; nothing runs yet."""
-        self.port = free_port()
+    def __init__(self, environment: dict[str, str], directory: Path, port: int = 0) -> None:
+        """Choose a port if none is given; nothing runs yet."""
+        self.port = port or free_port()
         self._directory = directory
         self._target = Target("serving", self._command, variables=tuple(environment.items()))
         self._running = ExitStack()
-        self._pid = 0
+        self.pid = 0
+        """Of the arbiter, once it runs."""
 
     def __enter__(self) -> "Server":
         self.start()
@@ -35,7 +36,7 @@ class Server:
         """Start it; the seconds until it answered a ping well. Raises BenchmarkError."""
         began = time.perf_counter()
         context = started(self._target, self._directory, self.port)
-        self._pid = self._running.enter_context(context).pid
+        self.pid = self._running.enter_context(context).pid
         return time.perf_counter() - began
 
     def stop(self) -> None:
@@ -48,7 +49,7 @@ class Server:
             self.stop()
             self.start()
         else:
-            os.kill(self._pid, signal.Signals[f"SIG{name}"])
+            os.kill(self.pid, signal.Signals[f"SIG{name}"])
 
     @staticmethod
     def _command(port: int) -> list[str]:

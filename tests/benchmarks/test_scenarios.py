@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scenarios import models, scenario
+from benchmarks.density import archives
+from benchmarks.scenarios import models, pace, scenario
 from benchmarks.scenarios.__main__ import main
 from benchmarks.scenarios.scenario import Signal
 from benchmarks.scenarios.server import Conductor, Server
@@ -55,6 +56,44 @@ def test_variants_have_what_is_common_unless_they_say_otherwise() -> None:
     assert (first.name, first.rows, first.signals) == ("a", 7, ())
     assert (second.name, second.rows, second.signals) == ("b", 8, (Signal("HUP", 1.5),))
     assert first.stages == second.stages == (Stage(2, connections=1),)
+
+
+def test_users_of_locust_come_by_the_stages_of_all_variants() -> None:
+    text = """
+        stages = ["4 x 10s", "0..50/s x 10s"]
+        warm_up = "2 x 1s"
+        [[variants]]
+        name = "a"
+        [[variants]]
+        name = "b"
+    """
+    plan = pace.stages(scenario.parse("x", text))
+    steps = [pace.step_at(plan, at) for at in (0.5, 5, 11, 16, 20.99, 21.5, 41.9)]
+    assert [(step.name, step.users) for step in steps if step] == [
+        ("a: warm-up", 2),
+        ("a: 4 connections for 10 s", 4),
+        ("a: 0 to 50 requests/s for 10 s", 1),
+        ("a: 0 to 50 requests/s for 10 s", 25),
+        ("a: 0 to 50 requests/s for 10 s", 50),
+        ("b: warm-up", 2),
+        ("b: 0 to 50 requests/s for 10 s", 50),
+    ]
+    assert pace.step_at(plan, 42) is None
+
+
+def test_every_scenario_with_a_load_is_one_for_locust() -> None:
+    for name in scenario.names():
+        if name == "cold_start":
+            with pytest.raises(BenchmarkError, match="cold_start is no load"):
+                pace.stages(scenario.read(name))
+        else:
+            assert pace.stages(scenario.read(name))
+
+
+def test_the_names_of_many_models_are_known_before_they_are_made(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"")
+    assert archives.make(tmp_path / "model", tmp_path, models.MANY) == models.names("many")
+    assert models.names("boosted") == []
 
 
 def test_what_means_nothing_is_refused() -> None:
