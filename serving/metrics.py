@@ -115,16 +115,24 @@ def add(first: Any, second: Any) -> Any:
     return first + second
 
 
-def exposition(running: Iterable[Snapshot], ended: Iterable[Snapshot] = ()) -> bytes:
+def exposition(
+    running: Iterable[Snapshot],
+    ended: Iterable[Snapshot] = (),
+    connections: Mapping[int, int] | None = None,
+) -> bytes:
     """The sum of processes' snapshots in Prometheus' text format.
 
     What processes that have ended counted stays counted; what they held, they hold no more.
+    ``connections`` are those of each process, by a number of its own.
     """
     from prometheus_client import CollectorRegistry, generate_latest
 
     running = list(running)
     registry = CollectorRegistry()
-    registry.register(_Collected(_families(running, [*running, *ended])))
+    families = _families(running, [*running, *ended])
+    if connections is not None:
+        families.append(_connections(connections))
+    registry.register(_Collected(families))
     return generate_latest(registry)
 
 
@@ -196,6 +204,17 @@ def _families(running: list[Snapshot], every: list[Snapshot]) -> list["Metric"]:
     ]
     workers = GaugeMetricFamily("serving_workers", "Worker processes.", value=len(running))
     return [requests, latency, stages, batches, models, *gauges, workers]
+
+
+def _connections(connections: Mapping[int, int]) -> "Metric":
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily(
+        "serving_connections", "Connections of each worker that can answer.", labels=["worker"]
+    )
+    for worker, count in sorted(connections.items()):
+        family.add_metric([str(worker)], count)
+    return family
 
 
 def _plain(histogram: Histogram) -> dict[str, Any]:

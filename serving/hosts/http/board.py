@@ -5,10 +5,12 @@ needed: an aligned word is written in one piece.
 """
 
 import mmap
+import sys
 from collections.abc import Iterator
 from enum import IntEnum
 
-WORDS = 2
+WORDS = 3
+"""Of each slot: the phase, the open connections, those being opened."""
 
 
 class Phase(IntEnum):
@@ -21,7 +23,7 @@ class Phase(IntEnum):
 
 
 class Board:
-    """A slot for each worker: its phase and its number of open connections."""
+    """A slot for each worker: its phase and its number of connections."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -38,6 +40,7 @@ class Board:
         """Give a slot back: its worker has ended."""
         self.set_phase(slot, Phase.FREE)
         self.set_connections(slot, 0)
+        self.set_opening(slot, 0)
 
     def phase(self, slot: int) -> Phase:
         """The phase of a worker."""
@@ -54,26 +57,31 @@ class Board:
         return any(phase in (Phase.READY, Phase.STOPPING) for phase in phases)
 
     def set_connections(self, slot: int, count: int) -> None:
-        """Say how many connections the worker has."""
+        """Say how many connections the worker has open."""
         self._words[slot * WORDS + 1] = count
 
+    def set_opening(self, slot: int, count: int) -> None:
+        """Say how many the worker has accepted that are not open yet, as those in a handshake."""
+        self._words[slot * WORDS + 2] = count
+
     def connections(self, slot: int) -> int:
-        """How many connections the worker has."""
-        return self._words[slot * WORDS + 1]
+        """How many connections the worker has, with those that are not open yet."""
+        return self._words[slot * WORDS + 1] + self._words[slot * WORDS + 2]
 
-    def better_placed(self, slot: int) -> bool:
-        """Whether another worker should take the next connection.
+    def of_workers(self) -> dict[int, int]:
+        """How many connections each worker that can answer has open, by its slot."""
+        return {slot: self._words[slot * WORDS + 1] for slot in self._ready()}
 
-        A worker that cannot answer leaves it to one that can, and of those that can the one with
-        the fewest connections takes it.
+    def surplus(self, slot: int) -> int:
+        """How many connections the worker has beyond those of the one that should take the next.
+
+        It is 0 for that one. A worker that cannot answer leaves connections to those that can, and
+        of these the one with the fewest takes them.
         """
-        others = list(self._ready_except(slot))
+        others = [self.connections(other) for other in self._ready() if other != slot]
         if self.phase(slot) is not Phase.READY:
-            return bool(others)
-        mine = self.connections(slot)
-        return any(self.connections(other) < mine for other in others)
+            return min(1, len(others))
+        return max(0, self.connections(slot) - min(others, default=sys.maxsize))
 
-    def _ready_except(self, slot: int) -> Iterator[int]:
-        for other in range(self._slots):
-            if other != slot and self.phase(other) is Phase.READY:
-                yield other
+    def _ready(self) -> Iterator[int]:
+        return (slot for slot in range(self._slots) if self.phase(slot) is Phase.READY)

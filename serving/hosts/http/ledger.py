@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -46,12 +47,17 @@ class Ledger:
             self._put(self._ended, reduce(metrics.add, known))
         os.pwrite(self._file, bytes(HEAD.size), slot * ROOM)
 
-    def exposition(self, slot: int, counts: Metrics) -> bytes:
-        """The counts of all workers, for Prometheus; those of the worker in ``slot`` are newest."""
+    def exposition(
+        self, slot: int, counts: Metrics, connections: Callable[[], Mapping[int, int]] = dict
+    ) -> bytes:
+        """The counts of all workers, for Prometheus; those of the worker in ``slot`` are newest.
+
+        ``connections`` tells how many each worker has, by its slot.
+        """
         self.write(slot, counts)
         running = [self._get(each) for each in self._slots]
         ended = self._get(self._ended)
-        return metrics.exposition(filter(None, running), filter(None, [ended]))
+        return metrics.exposition(filter(None, running), filter(None, [ended]), connections())
 
     def _put(self, place: int, snapshot: Any) -> None:
         content = json.dumps(snapshot).encode()

@@ -18,7 +18,11 @@ from serving.hosts.http.board import Board, Phase
 log = logging.getLogger("serving")
 
 DEFER_SECONDS = 0.003
-"""How long a better placed worker has to take a connection before this one does."""
+"""How long a better placed worker has to take a connection before this one does, for each that it
+has less. It may be waiting for a CPU, or in the midst of a prediction."""
+
+MOST_DEFER_SECONDS = 0.03
+"""The longest of these times: the other may hang, and clients wait."""
 
 SHARE = 8
 """A worker takes at once as many connections as this part of those it has, and one at least: few
@@ -77,9 +81,11 @@ class Listener:
             self._loop.add_reader(sock, self._ready, sock)
 
     def _ready(self, sock: socket.socket) -> None:
-        if self._board.better_placed(self._slot):
+        surplus = self._board.surplus(self._slot)
+        if surplus:
             self._loop.remove_reader(sock)
-            self._loop.call_later(DEFER_SECONDS, self._deferred, sock)
+            pause = min(surplus * DEFER_SECONDS, MOST_DEFER_SECONDS)
+            self._loop.call_later(pause, self._deferred, sock)
         else:
             self._accept_some(sock)
 
@@ -108,6 +114,7 @@ class Listener:
         client.setblocking(False)
         task = self._loop.create_task(self._connect(client))
         self._tasks.add(task)
+        self._board.set_opening(self._slot, len(self._tasks))
         task.add_done_callback(self._connected)
         return True
 
@@ -124,6 +131,7 @@ class Listener:
 
     def _connected(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
+        self._board.set_opening(self._slot, len(self._tasks))
         # Whoever looks whether the port is open leaves without a handshake: that is no news.
         if not task.cancelled() and task.exception() is not None:
             log.debug("a client's connection was not made: %s", task.exception())

@@ -69,7 +69,7 @@ class HttpWorker(Worker):
             loop,
             told=self._told,
             keep=server.registrations.keep,
-            exposition=partial(server.ledger.exposition, self.slot),
+            exposition=partial(server.ledger.exposition, self.slot, connections=board.of_workers),
         )
         application = site.application
         shared = Shared(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from serving import metrics
 from serving.hosts.http.ledger import HEAD, ROOM, Ledger
 from serving.metrics import Metrics
 
@@ -38,6 +39,13 @@ def test_one_worker_tells_the_counts_of_all(ledger: Ledger) -> None:
     ledger.write(1, counted(3))
     text = ledger.exposition(2, counted(4))
     assert (total(text), workers(text)) == (7, 2)
+
+
+def test_the_connections_of_each_worker_are_told(ledger: Ledger) -> None:
+    text = ledger.exposition(2, counted(4), lambda: {1: 7, 2: 8})
+    assert b'serving_connections{worker="1"} 7.0\n' in text
+    assert b'serving_connections{worker="2"} 8.0\n' in text
+    assert b"serving_connections" not in metrics.exposition([counted(1).snapshot(0)])
 
 
 def test_a_workers_newest_counts_take_the_place_of_those_before(ledger: Ledger) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import cast
 
 import pytest
@@ -100,6 +102,58 @@ def test_a_closed_listener_accepts_nothing(listening: socket.socket, board: Boar
         done, _ = await asyncio.wait([waiting], timeout=10 * listener_module.DEFER_SECONDS)
         assert not done
         waiting.cancel()
+
+    uvloop.run(main())
+
+
+class Paused:
+    """A loop whose clock stands still; it notes for how long it is asked to wait."""
+
+    def __init__(self) -> None:
+        self.ready: list[Callable[[], None]] = []
+        self.pauses: list[float] = []
+
+    def add_reader(self, _sock: socket.socket, react: Callable[..., None], *given: object) -> None:
+        self.ready.append(partial(react, *given))
+
+    def remove_reader(self, _sock: socket.socket) -> None:
+        self.ready.clear()
+
+    def call_later(self, seconds: float, *_call: object) -> None:
+        self.pauses.append(seconds)
+
+
+@pytest.mark.parametrize(
+    ("connections", "units"), [(1, 1), (4, 4), (1000, 10)], ids=["little", "far", "very far"]
+)
+def test_the_further_a_worker_is_ahead_the_longer_it_waits_for_another_up_to_a_bound(
+    listening: socket.socket, board: Board, connections: int, units: int
+) -> None:
+    board.set_connections(SLOT, connections)
+    loop = Paused()
+    Listener([listening], Greeter, cast("asyncio.AbstractEventLoop", loop), board, SLOT)
+    (react,) = loop.ready
+    react()
+    assert loop.pauses == [pytest.approx(units * listener_module.DEFER_SECONDS)]
+    assert loop.ready == []
+
+
+def test_a_connection_counts_from_when_it_is_accepted(
+    listening: socket.socket, board: Board
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        listener = Listener([listening], Greeter, loop, board, SLOT, lambda: context)
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        async with asyncio.timeout(PATIENCE):
+            while board.connections(SLOT) != 1:  # it waits for a handshake
+                await asyncio.sleep(0)
+            writer.close()
+            while board.connections(SLOT):
+                await asyncio.sleep(0)
+        await listener.close()
 
     uvloop.run(main())
 
