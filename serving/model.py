@@ -77,6 +77,8 @@ class Model:
     foreign: frozenset[str] = frozenset()
     """Which of "decode", "predict" and "encode" are a user's code, of unknown cost and possibly
     not thread-safe: they run in the model's own thread, never on the event loop."""
+    libraries: str = ""
+    """Which library predicts how many rows, for people; empty where the engine has one."""
     devices: tuple[str, ...] = ("cpu",)
     """Where it runs."""
     overlap: int = 1

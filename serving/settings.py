@@ -161,7 +161,8 @@ class Settings:
         TEXT,
         "SERVING_ENGINE",
         "Engine to load the model with (xgboost, onnx, torch, neuron), where its files fit "
-        "several.",
+        "several. Of an XGBoost model that is converted, too: xgboost or onnx alone; by default "
+        "the faster one for each number of rows.",
     )
     program: str = _setting(
         "inference.py",

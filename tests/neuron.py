@@ -22,6 +22,15 @@ class NeuronModule(Module):
 """Of what TorchScript's code has in a file of torch_neuronx 2.x."""
 
 
+LOADS = """\
+import torch
+
+def model_fn(model_dir):
+    return torch.nn.Flatten()
+"""
+"""A script that loads the model itself, so that no other can be served with it."""
+
+
 class FixedOne(torch.nn.Module):
     """Refuses another shape than it was made for."""
 
@@ -70,6 +79,14 @@ def compiled(func: Callable[..., Any], *inputs: torch.Tensor) -> Any:
         return torch.jit.script(kind(program, [list(each.shape) for each in inputs]))
 
 
+def save_scripted(path: Path, module: torch.nn.Module) -> Path:
+    """A module as TorchScript, to be compiled."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.script(module), path)
+    return path
+
+
 def save_plain(path: Path, func: Callable[..., Any], *inputs: torch.Tensor) -> Path:
     """The same as TorchScript that needs no Neuron."""
     with warnings.catch_warnings():
@@ -91,9 +108,16 @@ def mark(path: Path) -> Path:
     return path
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> Library:
-    """Let ``import torch_neuronx`` give the stand-in; files load only after that was imported."""
+def provide(monkeypatch: pytest.MonkeyPatch) -> Library:
+    """Let ``import torch_neuronx`` give the stand-in."""
     library = Library()
+    monkeypatch.setitem(sys.modules, "torch_neuronx", library)
+    return library
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> Library:
+    """The same, and files of torch_neuronx load only after that was imported."""
+    library = provide(monkeypatch)
     load: Any = torch.jit.load
 
     def load_marked(*arguments: Any, **options: Any) -> Any:
@@ -101,6 +125,5 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Library:
         assert not options, "a compiled program is not moved"
         return load(*arguments, **options)
 
-    monkeypatch.setitem(sys.modules, "torch_neuronx", library)
     monkeypatch.setattr(torch.jit, "load", load_marked)
     return library

@@ -2,14 +2,20 @@
 
 import argparse
 import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving import workforce
 from serving.cli.common import Environment, read_settings
 from serving.errors import SettingError
 from serving.preparing import model_folder, with_code
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.compilation.answers import Difference
+    from serving.compilation.timing import Speed
 
 LEVELS = ("basic", "extended", "all")
 
@@ -89,8 +95,26 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
         raise SettingError(f"--{options.to} needs --sample, a file with the body of a request.")
     settings = read_settings(options, environment)
     folder = model_folder(options.source, settings)
-    TARGETS[options.to](options, folder, _as_served(with_code(settings, folder), folder))
+    settings = _as_served(with_code(settings, folder), folder)
+    told = TARGETS[options.to](options, folder, settings)
+    print(f"{options.output}: {told.made}")
+    print(*told.findings, sep="\n", end="\n" * bool(told.findings))
+    if told.speed:
+        print("\n" + "\n".join(_table(told, settings.model_threads)))
     return 0
+
+
+class Told(NamedTuple):
+    """What a compilation has to say."""
+
+    made: str
+    """Names of files."""
+    findings: list[str]
+    """Lines."""
+    columns: tuple[str, str] = ("before", "after")
+    figures: Sequence[tuple[str, str, str]] = ()
+    """Lines of the table above the times."""
+    speed: Sequence["Speed"] = ()
 
 
 def _as_served(settings: Settings, folder: Path) -> Settings:
@@ -99,39 +123,32 @@ def _as_served(settings: Settings, folder: Path) -> Settings:
     return replace(settings, workers=plan.workers)
 
 
-def _onnx(options: argparse.Namespace, folder: Path, settings: Settings) -> None:
+def _onnx(options: argparse.Namespace, folder: Path, settings: Settings) -> Told:
     from serving.compilation import conversion
 
     made = conversion.convert_model(folder, options.output, settings, options.sample)
-    print(f"{made.folder}: {', '.join(made.files)}")
-    print(*made.parity, sep="\n")
-    _print_head("XGBoost", "ONNX Runtime", settings)
-    for speed in made.speed:
-        _print_times(_counted(speed.rows), speed.before, speed.after)
+    findings = [*made.parity, f"a server on this machine would use {made.libraries}"]
+    return Told(", ".join(made.files), findings, ("XGBoost", "ONNX Runtime"), speed=made.speed)
 
 
-def _optimize(options: argparse.Namespace, folder: Path, settings: Settings) -> None:
+def _optimize(options: argparse.Namespace, folder: Path, settings: Settings) -> Told:
     from serving.compilation import answers, optimization
 
+    level = options.level or "extended"
     made = optimization.optimise(
-        folder,
-        options.output,
-        settings,
-        sample=options.sample,
-        level=options.level or "extended",
+        folder, options.output, settings, sample=options.sample, level=level
     )
-    print(f"{made.folder}: {made.file}, {made.nodes[1]} nodes made of {made.nodes[0]}")
-    print(
+    finding = (
         f"the answers to {made.source} differ by {made.difference:.2g} at most; allowed was "
         f"{answers.TOLERANCE}"
     )
-    _print_head("before", "after", settings)
-    for speed in made.speed:
-        _print_times(*speed)
+    files = f"{made.file}, {made.nodes[1]} nodes made of {made.nodes[0]}"
+    return Told(files, [finding], speed=made.speed)
 
 
-def _int8(options: argparse.Namespace, folder: Path, settings: Settings) -> None:
+def _int8(options: argparse.Namespace, folder: Path, settings: Settings) -> Told:
     from serving.compilation import quantization
+    from serving.compilation.timing import counted
 
     made = quantization.quantise(
         folder,
@@ -142,25 +159,17 @@ def _int8(options: argparse.Namespace, folder: Path, settings: Settings) -> None
         static=bool(options.static),
         tolerance=options.tolerance,
     )
-    print(f"{made.folder}: {made.file}")
-    print(f"the answers to {made.source}, {_counted(made.rows)}:")
-    for each in made.differences:
-        words = []
-        numbers = not math.isnan(each.largest)
-        if numbers:
-            words.append(f"differs by {each.largest:.3g} at most, {each.mean:.3g} in the mean")
-        if each.same is not None:
-            words.append(f"the same {'class' if numbers else 'value'} for {each.same:.2%}")
-        print(f"  {each.output}: {'; '.join(words)}")
-    _print_head("before", "after", settings)
+    findings = [f"the answers to {made.source}, {counted(made.rows)}:"]
+    findings += [f"  {each.output}: {_difference(each)}" for each in made.differences]
+    size, other = (f"{size / 1024:,.1f} KB" for size in made.size)
+    figures = [("size", size, other)]
     if made.accuracy:
-        print(f"{'accuracy':<12}{made.accuracy[0]:>14.2%}{made.accuracy[1]:>14.2%}")
-    print("{:<12}{:>14}{:>14}".format("size", *(f"{size / 1024:,.1f} KB" for size in made.size)))
-    for speed in made.speed:
-        _print_times(*speed)
+        share, other = (f"{share:.2%}" for share in made.accuracy)
+        figures = [("accuracy", share, other), *figures]
+    return Told(made.file, findings, figures=figures, speed=made.speed)
 
 
-def _neuron(options: argparse.Namespace, folder: Path, settings: Settings) -> None:
+def _neuron(options: argparse.Namespace, folder: Path, settings: Settings) -> Told:
     from serving.compilation import neuron
 
     made = neuron.compile_model(
@@ -171,26 +180,38 @@ def _neuron(options: argparse.Namespace, folder: Path, settings: Settings) -> No
         sizes=options.batch_sizes or (1, 8),
         target=options.target or "",
     )
-    print(f"{made.folder}: {', '.join(made.files)}")
-    if not made.code and (folder / "code").is_dir():
-        print("code/ is left out: its model_fn would load another model")
+    left_out = not made.code and (folder / "code").is_dir()
+    findings = ["code/ is left out: its model_fn would load another model"] * left_out
+    return Told(", ".join(made.files), findings)
 
 
-TARGETS = {"onnx": _onnx, "optimize": _optimize, "int8": _int8, "neuron": _neuron}
+TARGETS: dict[str, Callable[[argparse.Namespace, Path, Settings], Told]] = {
+    "onnx": _onnx,
+    "optimize": _optimize,
+    "int8": _int8,
+    "neuron": _neuron,
+}
 
 
-def _print_head(before: str, after: str, settings: Settings) -> None:
-    threads = settings.model_threads
-    print(f"\n{'':<12}{before:>14}{after:>14}   {threads} thread{'s' * (threads > 1)}, medians")
+def _difference(found: "Difference") -> str:
+    words = []
+    numbers = not math.isnan(found.largest)
+    if numbers:
+        words.append(f"differs by {found.largest:.3g} at most, {found.mean:.3g} in the mean")
+    if found.same is not None:
+        words.append(f"the same {'class' if numbers else 'value'} for {found.same:.2%}")
+    return "; ".join(words)
 
 
-def _print_times(what: str, before: float, after: float) -> None:
-    times = "".join(f"{seconds * 1e6:>11,.0f} µs" for seconds in (before, after))
-    print(f"{what:<12}{times}   {before / after:.2f} times as fast")
-
-
-def _counted(rows: int) -> str:
-    return f"{rows:,} row{'s' * (rows > 1)}"
+def _table(told: Told, threads: int) -> Iterator[str]:
+    """Lines of figures and of times, before and after."""
+    line = "{:<12}{:>14}{:>14}"
+    yield f"{line.format('', *told.columns)}   {threads} thread{'s' * (threads > 1)}, medians"
+    for figures in told.figures:
+        yield line.format(*figures)
+    for what, before, after in told.speed:
+        times = (f"{seconds * 1e6:,.0f} µs" for seconds in (before, after))
+        yield f"{line.format(what, *times)}   {before / after:.2f} times as fast"
 
 
 def _sizes(text: str) -> tuple[int, ...]:

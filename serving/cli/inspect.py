@@ -44,6 +44,7 @@ def describe(model: Model) -> dict[str, Any]:
     """The facts of a model, as JSON has them."""
     return {
         "engine": model.engine,
+        **({"libraries": model.libraries} if model.libraries else {}),
         "inputs": [_tensor(tensor) for tensor in model.inputs],
         "outputs": [_tensor(tensor) for tensor in model.outputs],
         "content_types": list(model.reads) or ANY,

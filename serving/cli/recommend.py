@@ -3,15 +3,16 @@
 import argparse
 import math
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from serving import configuration, machine
 from serving.bench import payloads
 from serving.bench.target import Message
 from serving.cli.arguments import above_zero
-from serving.recommend import report, search, trial
-from serving.recommend.search import Candidate
+from serving.recommend import libraries, report, search, trial
+from serving.recommend.search import Candidate, Grid
 from serving.recommend.trial import Level, Subject
 
 WORKERS = "SAGEMAKER_MODEL_SERVER_WORKERS"
@@ -60,12 +61,23 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Try, and print what to set; 1 where nothing keeps the latency.
 
     Raises:
-        ConfigurationError: a file cannot be read, or a server does not start.
+        ConfigurationError: there is no model, a file cannot be read, or a server does not start.
     """
+    settings = configuration.read(environment)
+    with tempfile.TemporaryDirectory(prefix="serving-") as scratch:
+        choices = libraries.choices(options.model, settings, Path(scratch))
+        if choices.reason:
+            print(f"XGBoost alone is tried: {choices.reason}", file=sys.stderr)
+        return _try(options, environment, choices)
+
+
+def _try(
+    options: argparse.Namespace, environment: Mapping[str, str], choices: libraries.Choices
+) -> int:
     limit = options.latency / 1e3
     bodies = payloads.all_of(options.payload, 0, 0, options.content_type, 0)
     subject = Subject(
-        options.model,
+        choices.model,
         [_message(body, content_type, options.accept) for body, content_type in bodies],
         environment,
         CONNECTIONS,
@@ -81,12 +93,14 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
         print(f"{named}: {outcome}", file=sys.stderr, flush=True)
         return score
 
-    leader, tried = search.best(grid(environment, dict(options.tried)), measure)
-    print(report.text(leader, tried, found, limit=limit, price=options.price))
+    further = {libraries.VARIABLE: choices.values} if choices.values else {}
+    leader, tried = search.best(grid(environment, {**further, **dict(options.tried)}), measure)
+    notes = libraries.told(choices, leader, tried, options.model)
+    print(report.text(leader, tried, found, limit=limit, price=options.price, notes=notes))
     return 0 if leader.score > 0 else 1
 
 
-def grid(environment: Mapping[str, str], further: Mapping[str, list[str]]) -> dict[str, list[str]]:
+def grid(environment: Mapping[str, str], further: Mapping[str, Sequence[str]]) -> Grid:
     """What is tried: powers of two up to the CPUs, and bounds of a batch; then what was asked for.
 
     Raises:

@@ -1,20 +1,23 @@
-"""XGBoost models into ones that ONNX Runtime serves, with their answers compared.
+"""XGBoost models made such that ONNX Runtime can serve them too, with their answers compared.
 
 The XGBoost engine serves what is made, so media types, statuses and shapes stay the same.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serving import engines
 from serving.compilation import folders, samples, timing
-from serving.engines import script, xgboost
-from serving.engines.base import CONVERTED
+from serving.compilation.timing import Speed
+from serving.engines import booster_files, conversion_manifest, onnx, programs, xgboost
+from serving.engines.agreement import Agreement, Rows
+from serving.engines.base import CONVERTED, XGBOOST
+from serving.engines.conversion_manifest import Manifest
 from serving.errors import ModelLoadError
 from serving.settings import Settings
 from serving.values import Payload
@@ -22,26 +25,27 @@ from serving.values import Payload
 SIZES = (1, 32, 1024)
 """Rows of the calls that are timed."""
 
-Rows = NDArray[np.float32]
-
 
 class Booster(NamedTuple):
     """A booster that was converted."""
 
+    path: Path
+    """Of the booster."""
     content: bytes
     """The ONNX model."""
-    parity: list[str]
-    """What the comparisons have shown, in words."""
+    compared: dict[str, Agreement]
+    """What the comparisons have shown, by what the rows are called."""
     rows: Rows
-    """Rows that it was compared for: the sample's, or else made-up ones."""
+    """Some of the rows that were compared, the sample's first."""
 
-
-class Speed(NamedTuple):
-    """Median times of predictions of so many rows, in seconds."""
-
-    rows: int
-    before: float
-    after: float
+    @property
+    def parity(self) -> list[str]:
+        """What the comparisons have shown, in words."""
+        return [
+            f"{self.path.name}: {shown.equal} of {shown.rows} answers to {source} are the same to "
+            f"the last bit; the largest difference is {shown.difference:.2g}"
+            for source, shown in self.compared.items()
+        ]
 
 
 class Made(NamedTuple):
@@ -53,10 +57,12 @@ class Made(NamedTuple):
     parity: list[str]
     speed: list[Speed]
     """Of XGBoost and of ONNX Runtime."""
+    libraries: str
+    """Which of the two a server on this machine would use, in words."""
 
 
 def convert_model(folder: Path, output: Path, settings: Settings, sample: Path | None) -> Made:
-    """Make a model directory with ONNX models of one with boosters.
+    """Make a model directory with boosters and their ONNX models of one with boosters.
 
     What else is in the directory is copied. Of several boosters that answer together, all are
     converted; where the first answers alone, the others are left out.
@@ -72,31 +78,30 @@ def convert_model(folder: Path, output: Path, settings: Settings, sample: Path |
         ModelLoadError: there is no XGBoost model, or it goes with a script, or it cannot be
             converted, or the answers differ; names the worst row.
     """
-    program = script.find(folder, settings)
+    program = programs.find(folder, settings)
     if program is not None:
         raise ModelLoadError(
             f"{program.name} goes with the model in {folder}. A script cannot work with a "
             "converted one, which is no Booster; leave out the script, or serve the model as it is."
         )
     engine, files = engines.recognise(folder, settings)
-    found = unconverted(files)
-    if engine.name != "xgboost" or not found:
-        kind = "onnx" if engine.name == "xgboost" else engine.name
+    found = booster_files.unconverted(files)
+    if engine.name != XGBOOST or not found:
+        kind = "onnx" if engine.name == XGBOOST else engine.name
         raise ModelLoadError(
             f"{folder} has a model of the {kind} engine ({files[0].name}); --onnx converts "
             "XGBoost models."
         )
-    with folders.copied(folder, output, [path.name for path in found]) as place:
-        made = convert(found, settings, sample, place)
-        paths = [place / name for name in made]
-        speed = _compare_speed(files, paths, settings, next(iter(made.values())).rows)
+    used = found if settings.ensemble else found[:1]
+    left_out = [path.name for path in files if path not in used]
+    with folders.copied(folder, output, left_out) as place:
+        made = convert(used, settings, sample, place)
+        for name, booster in made.items():
+            (place / name).write_bytes(_with_manifest(booster))
+        speed = _compare_speed(place, settings, next(iter(made.values())).rows)
+        libraries = engines.load(place, replace(settings, engine="")).libraries
     told = [sentence for each in made.values() for sentence in each.parity]
-    return Made(output, list(made), told, speed)
-
-
-def unconverted(files: Sequence[Path]) -> list[Path]:
-    """Those files of the XGBoost engine that are no ONNX models."""
-    return [path for path in files if not path.name.endswith(CONVERTED)]
+    return Made(output, list(made), told, speed, libraries)
 
 
 def convert(
@@ -147,23 +152,40 @@ def _convert(path: Path, settings: Settings, sample: Path | None, place: Path) -
     tables = {"the made-up rows": parity.made_up(booster)}
     if sample is not None:
         tables[sample.name] = samples.decoded(samples.request(sample), model)
-    told = []
-    for source, table in tables.items():
-        shown = parity.check(expected, found, table, source)
-        told.append(
-            f"{path.name}: {shown.equal} of {shown.rows} answers to {source} are the same to the "
-            f"last bit; the largest difference is {shown.difference:.2g}"
-        )
-    return Booster(content, told, table)
+    compared = {
+        source: parity.check(expected, found, table, source) for source, table in tables.items()
+    }
+    rows = conversion_manifest.chosen(*reversed(tables.values()))
+    return Booster(path, content, compared, rows)
 
 
-def _compare_speed(
-    before: list[Path], after: list[Path], settings: Settings, rows: Rows
-) -> list[Speed]:
-    models = [xgboost.load(files, settings) for files in (before, after)]
+def _with_manifest(booster: Booster) -> bytes:
+    """The ONNX model with what it has to say of its conversion."""
+    import onnx as library
 
-    def call(model: Any, size: int) -> Any:
-        table = np.resize(rows, (size, rows.shape[1]))
-        return partial(model.predict, Payload(table, size))
+    from serving.compilation import parity
 
-    return [Speed(size, *timing.medians([call(each, size) for each in models])) for size in SIZES]
+    manifest = Manifest(
+        booster.path.name,
+        conversion_manifest.checksum(booster.path),
+        parity.TOLERANCE,
+        max(shown.difference for shown in booster.compared.values()),
+        booster.rows,
+    )
+    model = library.load_model_from_string(booster.content)
+    model.metadata_props.add(key=conversion_manifest.KEY, value=conversion_manifest.write(manifest))
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _compare_speed(place: Path, settings: Settings, rows: Rows) -> list[Speed]:
+    models = [
+        engines.load(place, replace(settings, engine=engine))
+        for engine in (XGBOOST, onnx.ENGINE.name)
+    ]
+    speed = []
+    for size in SIZES:
+        payload = Payload(np.resize(rows, (size, rows.shape[1])), size)
+        times = timing.medians([partial(model.predict, payload) for model in models])
+        speed.append(Speed(timing.counted(size), *times))
+    return speed

@@ -15,7 +15,7 @@ import numpy as np
 from serving import engines
 from serving.compilation import folders, samples
 from serving.compilation.samples import Arrays
-from serving.engines import neuron, neuron_manifest, script, torch
+from serving.engines import neuron, neuron_manifest, programs, script, torch
 from serving.errors import ModelLoadError
 from serving.model import Tensor
 from serving.problems import catch
@@ -71,12 +71,12 @@ def compile_model(
     inputs = tuple(
         Tensor(name, str(array.dtype), (None, *array.shape[1:])) for name, array in arrays.items()
     )
-    left_out = ["*" + suffix for suffix in torch.SUFFIXES] + ([] if code else [script.FOLDER])
+    left_out = ["*" + suffix for suffix in torch.SUFFIXES] + ([] if code else [programs.FOLDER])
     with folders.copied(folder, output, left_out) as place:
         for size, name in buckets.items():
             _save(trace, arrays, size, place / name)
         neuron_manifest.write(neuron_manifest.Manifest(inputs, buckets), place)
-    return Compiled(output, tuple(buckets.values()), code and (output / script.FOLDER).is_dir())
+    return Compiled(output, tuple(buckets.values()), code and (output / programs.FOLDER).is_dir())
 
 
 def _loaded(folder: Path, settings: Settings, request: Request) -> tuple[Any, Arrays]:
@@ -110,5 +110,5 @@ def _save(trace: Any, arrays: Arrays, size: int, path: Path) -> None:
 
 
 def _loads_itself(folder: Path, settings: Settings) -> bool:
-    program = script.find(folder, settings)
+    program = programs.find(folder, settings)
     return program is not None and script.load(program, folder).loads_itself

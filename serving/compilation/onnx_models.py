@@ -14,6 +14,7 @@ from serving import engines
 from serving.codecs import Outputs
 from serving.compilation import folders, samples, timing
 from serving.compilation.samples import Arrays
+from serving.compilation.timing import Speed, counted
 from serving.engines import onnx
 from serving.engines.rows import concatenate
 from serving.errors import ModelLoadError, ServingError, SettingError
@@ -56,14 +57,6 @@ class Original(NamedTuple):
     def size(self) -> int:
         """Bytes of its files."""
         return sum(path.stat().st_size for path in (self.path, *self.beside))
-
-
-class Speed(NamedTuple):
-    """Median times in seconds."""
-
-    what: str
-    before: float
-    after: float
 
 
 def read(folder: Path, settings: Settings, sample: Path | None) -> Original:
@@ -160,9 +153,9 @@ def compare_speed(original: Original, made: Model) -> list[Speed]:
     Where rows depend on each other, only those of the calls as they are.
     """
     call = original.calls[0]
-    shapes = {f"{_rows(call)} row{'s' * (_rows(call) > 1)}": call}
+    shapes = {counted(_rows(call)): call}
     if original.stacks:
-        shapes = {f"{size} row{'s' * (size > 1)}": _resized(call, size) for size in SIZES}
+        shapes = {counted(size): _resized(call, size) for size in SIZES}
     models = (original.model, made)
     return [
         Speed(what, *timing.medians([partial(_predict, model, arrays) for model in models]))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from serving.compilation import answers, folders, onnx_models, timing
-from serving.compilation.onnx_models import Speed
+from serving.compilation.timing import Speed
 from serving.engines import onnx
 from serving.settings import Settings
 

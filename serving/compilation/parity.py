@@ -1,18 +1,17 @@
 """Whether a converted model answers as the one that it was made of."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from xgboost import Booster
 
+from serving.engines import agreement
+from serving.engines.agreement import Agreement, Rows, Tolerance
 from serving.engines.ensemble import Predictor
-from serving.errors import ModelLoadError
 
-ABSOLUTE, RELATIVE = 1e-6, 1e-5
-"""Two answers are the same if they differ by no more than the sum of ABSOLUTE and RELATIVE times
-the expected one. float32 has seven digits, and a sum over many trees loses some."""
+TOLERANCE = Tolerance(absolute=1e-6, relative=1e-5)
+"""Of two answers. float32 has seven digits, and a sum over many trees loses some."""
 
 FEWEST_ROWS, MOST_ROWS = 2_000, 100_000
 """Bounds of the number of rows that are made up."""
@@ -20,20 +19,8 @@ FEWEST_ROWS, MOST_ROWS = 2_000, 100_000
 BLOCK = 1_000
 """Rows of one call."""
 
-Rows = NDArray[np.float32]
 
-
-class Parity(NamedTuple):
-    """What a comparison that was passed has shown."""
-
-    rows: int
-    equal: int
-    """Rows whose answers are the same to the last bit."""
-    difference: float
-    """The largest."""
-
-
-def check(expected: Predictor, found: Predictor, rows: Rows, source: str) -> Parity:
+def check(expected: Predictor, found: Predictor, rows: Rows, source: str) -> Agreement:
     """Compare the answers of two models to the same rows.
 
     Args:
@@ -45,27 +32,14 @@ def check(expected: Predictor, found: Predictor, rows: Rows, source: str) -> Par
     Raises:
         ModelLoadError: the answers differ by more than the tolerance; names the worst row.
     """
-    starts = range(0, len(rows), BLOCK)
-    left = np.concatenate([expected(rows[start : start + BLOCK]) for start in starts])
-    right = np.concatenate([found(rows[start : start + BLOCK]) for start in starts])
-    if left.shape != right.shape:
-        raise ModelLoadError(
-            f"The converted model answers in the shape {right.shape}, not {left.shape}."
-        )
-    left, right = left.reshape(len(rows), -1), right.reshape(len(rows), -1)
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(left - right)
-        excess = difference - (ABSOLUTE + RELATIVE * np.abs(left))
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    excess[same], difference[same] = -np.inf, 0
-    worst = int(np.nan_to_num(excess, nan=np.inf).max(axis=1).argmax())
-    if not (excess[worst] <= 0).all():
-        raise ModelLoadError(
-            f"The converted model differs from the booster: row {worst + 1} of {source} is "
-            f"answered {right[worst].tolist()} instead of {left[worst].tolist()}, which is more "
-            f"than {ABSOLUTE:g} + {RELATIVE:g} of the value apart. The row: {rows[worst].tolist()}"
-        )
-    return Parity(len(rows), int(same.all(axis=1).sum()), float(difference.max(initial=0)))
+    left, right = (
+        np.concatenate([predict(block) for block in _blocks(rows)]) for predict in (expected, found)
+    )
+    return agreement.check(left, right, TOLERANCE, source, rows)
+
+
+def _blocks(rows: Rows) -> Iterator[Rows]:
+    return (rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK))
 
 
 def made_up(booster: Booster) -> Rows:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from serving.compilation import answers, folders, onnx_models
 from serving.compilation.answers import Difference
-from serving.compilation.onnx_models import Original, Speed
+from serving.compilation.onnx_models import Original
 from serving.compilation.samples import Arrays
+from serving.compilation.timing import Speed
 from serving.engines import onnx
 from serving.engines.rows import concatenate
 from serving.errors import ModelLoadError, SettingError

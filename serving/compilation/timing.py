@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 SECONDS = 0.25
 """Spent on each call."""
@@ -11,6 +12,19 @@ TURNS = 5
 
 MOST_CALLS = 500
 """In a turn."""
+
+
+class Speed(NamedTuple):
+    """Median times before and after, in seconds."""
+
+    what: str
+    before: float
+    after: float
+
+
+def counted(rows: int) -> str:
+    """A number of rows in words."""
+    return f"{rows:,} row{'s' * (rows != 1)}"
 
 
 def medians(calls: Sequence[Callable[[], object]]) -> list[float]:

@@ -2,18 +2,68 @@
 
 import importlib
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from serving import compat, requirements
-from serving.engines import neuron, onnx, script, torch, xgboost
-from serving.engines.base import Engine
+from serving.engines import programs
+from serving.engines.base import CONVERTED, Engine
 from serving.errors import ModelLoadError
 from serving.model import Model
 from serving.settings import Settings
 
-ENGINES: tuple[Engine, ...] = (xgboost.ENGINE, onnx.ENGINE, torch.ENGINE, neuron.ENGINE)
+
+class Known(NamedTuple):
+    """An engine that is imported when a directory has a file which may be for it."""
+
+    name: str
+    endings: tuple[str, ...]
+    """Of the names of such files."""
+    engine: Callable[[], Engine]
+    bare: bool = False
+    """Whether names without a suffix are such names too."""
+
+    def may_know(self, file: Path) -> bool:
+        """Whether the engine has to look at a file to know whether it is for it."""
+        return file.name.endswith(self.endings) or (self.bare and not file.suffix)
+
+
+def _xgboost() -> Engine:
+    from serving.engines import xgboost
+
+    return xgboost.ENGINE
+
+
+def _onnx() -> Engine:
+    from serving.engines import onnx
+
+    return onnx.ENGINE
+
+
+def _torch() -> Engine:
+    from serving.engines import torch
+
+    return torch.ENGINE
+
+
+def _neuron() -> Engine:
+    from serving.engines import neuron
+
+    return neuron.ENGINE
+
+
+PICKLES = (".pkl", ".pickle", ".joblib")
+BOOSTERS = (".ubj", ".xgb", ".bst", ".model", ".json", CONVERTED)
+TORCH = (".pt", ".pth", ".pt2")
+
+ENGINES = (
+    Known("xgboost", (*BOOSTERS, *PICKLES), _xgboost, bare=True),
+    Known("onnx", (".onnx",), _onnx),
+    Known("torch", TORCH, _torch),
+    Known("neuron", (*TORCH, "neuron.json"), _neuron),
+)
 
 RECOGNISED = (
     "xgboost-model, *.ubj, *.xgb, *.bst or a booster's *.json (xgboost), *.onnx (onnx), "
@@ -29,34 +79,61 @@ def load(folder: Path, settings: Settings) -> Model:
     """
     if not folder.is_dir():
         raise ModelLoadError(f"There is no model directory {folder}.")
-    program = script.find(folder, settings)
+    found = programs.find(folder, settings)
+    return _scripted(found, folder, settings) if found else _plain(folder, settings)
+
+
+def _scripted(found: Path, folder: Path, settings: Settings) -> Model:
+    # Imported where there is a script: on Lambda, a model without one answers sooner.
+    from serving import requirements
+    from serving.engines import script
+
     code = settings.code_folder(folder)
-    if program:
-        _extend_path(requirements.site(code, settings.cache))
-    hooks = script.load(program, folder, code) if program else None
-    if hooks and hooks.loads_itself:
+    _extend_path(requirements.site(code, settings.cache))
+    hooks = script.load(found, folder, code)
+    if hooks.loads_itself:
         return script.override(None, hooks, folder, settings)
+    own = replace(settings, default_accept="") if hooks.answers_itself else settings
+    return script.override(_plain(folder, own), hooks, folder, settings)
+
+
+def _plain(folder: Path, settings: Settings) -> Model:
+    """The engine's own model."""
     engine, files = recognise(folder, settings)
     try:
-        answers = hooks and hooks.answers_itself
-        model = engine.load(files, replace(settings, default_accept="") if answers else settings)
+        return engine.load(files, settings)
     except ImportError as error:
+        engine = _onnx() if error.name == "onnxruntime" else engine  # of a converted booster
         raise ModelLoadError(
             f"{files[0].name} needs the {engine.name} engine, which is not installed ({error}); "
             f"install it with: pip install 'hybrid-serving[{engine.extra}]'."
         ) from error
-    return script.override(model, hooks, folder, settings) if hooks else model
 
 
 def prepare(folder: Path, settings: Settings) -> None:
-    """Import the library that a model directory needs, if it is known which and it is there."""
-    with suppress(ModelLoadError, ImportError, OSError):
-        engine, _ = recognise(folder, settings)
-        importlib.import_module(engine.library)
+    """Import the libraries that a model directory needs, if it is known which, and are there."""
+    with suppress(ModelLoadError, OSError):
+        engine, files = recognise(folder, settings)
+        for library in _libraries(engine, files, settings.engine):
+            with suppress(ImportError):
+                importlib.import_module(library)
+
+
+def _libraries(engine: Engine, files: list[Path], wanted: str) -> list[str]:
+    """What predicts: for boosters that are converted too, both or the one that is wanted."""
+    converted = [path for path in files if path.name.endswith(CONVERTED)]
+    if not converted:
+        return [engine.library]
+    other = _onnx()
+    if wanted == other.name or len(converted) == len(files):
+        return [other.library]
+    return [engine.library] if wanted == engine.name else [engine.library, other.library]
 
 
 def _extend_path(site: Path | None) -> None:
     """Let scripts import their requirements first, and stand-ins for AWS's toolkits last."""
+    from serving import compat
+
     if site and str(site) not in sys.path:
         sys.path.insert(0, str(site))
     if str(compat.FOLDER) not in sys.path:
@@ -70,12 +147,20 @@ def recognise(folder: Path, settings: Settings) -> tuple[Engine, list[Path]]:
         ModelLoadError: no engine knows a file there, or several do and no setting says which.
     """
     wanted = settings.engine
-    if wanted and wanted not in (names := [engine.name for engine in ENGINES]):
+    if wanted and wanted not in (names := [known.name for known in ENGINES]):
         raise ModelLoadError(f"SERVING_ENGINE={wanted!r} is none of {', '.join(names)}.")
-    engines = [engine for engine in ENGINES if wanted in ("", engine.name)]
+    present = sorted(path for path in folder.iterdir() if path.is_file())
+    engines = [
+        known.engine()
+        for known in ENGINES
+        if wanted in ("", known.name) and any(map(known.may_know, present))
+    ]
     found = [(engine, files) for engine in engines if (files := engine.files(folder))]
-    if not found and (pickles := xgboost.pickles(folder)):
-        found = [(xgboost.ENGINE, pickles)]
+    if not found and wanted == "onnx" and any(path.name.endswith(CONVERTED) for path in present):
+        boosted = _xgboost()  # ONNX Runtime predicts, and the XGBoost engine answers
+        found = [(boosted, boosted.files(folder))]
+    if not found and (pickles := [path for path in present if path.suffix in PICKLES]):
+        found = [(_xgboost(), pickles)]
     if not found:
         names = sorted(path.name for path in folder.iterdir())
         raise ModelLoadError(

@@ -7,6 +7,9 @@ from typing import NamedTuple
 from serving.model import Model
 from serving.settings import Settings
 
+XGBOOST = "xgboost"
+"""Name of the engine, and of its library."""
+
 CONVERTED = ".xgb.onnx"
 """Ends the name of a booster in ONNX's format, which the XGBoost engine serves."""
 

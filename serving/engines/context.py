@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving import __version__, identity, sessions
-from serving.sessions import NoSessions, Session, Sessions
 from serving.values import Headers, Request, Response
+
+if TYPE_CHECKING:
+    from serving.sessions import NoSessions
+    from serving.sessions.store import Session, Sessions
 
 SERVERS_OWN = frozenset(
     {"connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding"}
@@ -82,7 +85,7 @@ class Context:
         self,
         request: Request | None,
         folder: Path,
-        store: Sessions | NoSessions = sessions.NONE,
+        store: "Sessions | NoSessions" = sessions.NONE,
     ) -> None:
         """Make the context of a request, or, without one, of loading the model in ``folder``."""
         self._headers = Fields(request.headers if request else {})
@@ -114,7 +117,7 @@ class Context:
         return self.session.id if self.session else None
 
     @cached_property
-    def session(self) -> Session | None:
+    def session(self) -> "Session | None":
         """What is kept for the client's session; None outside of one.
 
         Raises:

@@ -79,8 +79,15 @@ def load(paths: list[Path], settings: Settings) -> Model:
     )
 
 
-def open_session(path: Path, settings: Settings) -> Any:
+def open_session(path: Path, settings: Settings, *, spin: bool = True, gpu: bool = True) -> Any:
     """An InferenceSession of a model file.
+
+    Args:
+        path: The file.
+        settings: How many threads it gets, and on which GPU it runs.
+        spin: Whether its threads may wait busily for the next call. They do where there is one
+            worker, since a thread that spins takes the CPU from whatever else computes.
+        gpu: Whether it runs on a GPU, if there is one.
 
     Raises:
         ModelLoadError: the file is no model.
@@ -91,10 +98,9 @@ def open_session(path: Path, settings: Settings) -> Any:
     options.intra_op_num_threads = settings.model_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = WARNING
-    # A thread that spins while it waits takes the CPU from the other workers.
-    spin = settings.workers == 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
-    available = runtime.get_available_providers()
+    spins = spin and settings.workers == 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    available = set(runtime.get_available_providers()) - (set() if gpu else {CUDA})
     if CUDA in available and hasattr(runtime, "preload_dlls"):
         runtime.preload_dlls()  # CUDA's libraries are in wheels, where the linker does not look
     known = {CUDA: {"device_id": settings.gpu}, "CPUExecutionProvider": {}}

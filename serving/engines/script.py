@@ -25,14 +25,13 @@ from serving import sessions
 from serving.engines import plain
 from serving.engines.context import Context
 from serving.engines.function import ARGUMENTS, Function, describe, inspect_function, where
+from serving.engines.programs import FOLDER
 from serving.engines.stages import Stages, Transform
 from serving.errors import ModelLoadError
 from serving.model import Model
 from serving.problems import catch
 from serving.settings import Settings
 
-FOLDER = "code"
-DEFAULT_PROGRAM = "inference.py"
 LOADING = {"pre_model_fn", "model_fn", "model_warmup_fn"}
 """Functions that run while the model loads; the others run for each request."""
 
@@ -55,24 +54,6 @@ class Hooks:
     def answers_itself(self) -> bool:
         """Whether the script writes the response, in whatever media type it likes."""
         return bool(self.functions.keys() & {"output_fn", "transform_fn"})
-
-
-def find(folder: Path, settings: Settings) -> Path | None:
-    """The script in a model directory, if it has one.
-
-    Raises:
-        ModelLoadError: the settings name a script that is not there.
-    """
-    name = settings.program if settings.program.endswith(".py") else f"{settings.program}.py"
-    code = settings.code_folder(folder)
-    program = code / name
-    if program.is_file():
-        return program
-    if name != DEFAULT_PROGRAM:
-        raise ModelLoadError(
-            f"There is no {code.name}/{name} in {code.parent}, which SAGEMAKER_PROGRAM asks for."
-        )
-    return None
 
 
 def load(program: Path, folder: Path, code: Path | None = None) -> Hooks:

@@ -5,7 +5,8 @@ need no change. JSON requests, which it refuses, are read as well.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 from serving import media
 from serving.codecs import BY_NAME, Sparse, find
-from serving.engines import selection, tensors
-from serving.engines.base import CONVERTED, Engine
+from serving.engines import booster_files, selection, tensors
+from serving.engines.base import XGBOOST, Engine
 from serving.engines.ensemble import Predictor, combined
 from serving.engines.fitting import fit
 from serving.engines.selection import Selection
@@ -33,11 +34,8 @@ from serving.values import Payload, Prediction, Request, Response
 if TYPE_CHECKING:
     from xgboost import Booster, DMatrix
 
-NAME = "xgboost-model"
-"""What SageMaker's training writes, in whichever of the library's formats."""
+    from serving.engines.converted import Converted
 
-SUFFIXES = {".ubj", ".xgb", ".bst", ".model"}
-PICKLES = {".pkl", ".pickle", ".joblib"}
 READS = (
     "text/csv",
     "text/libsvm",
@@ -59,16 +57,6 @@ STACKABLE = "rows"
 OUTPUT = "score"
 
 
-def files(folder: Path) -> list[Path]:
-    """The boosters in a model directory."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and _is_booster(path))
-
-
-def pickles(folder: Path) -> list[Path]:
-    """Pickles in a model directory, which may be boosters."""
-    return sorted(path for path in folder.iterdir() if path.suffix in PICKLES)
-
-
 def load(found: list[Path], settings: Settings) -> Model:
     """Load the booster, or several as an ensemble, as the container does.
 
@@ -76,16 +64,32 @@ def load(found: list[Path], settings: Settings) -> Model:
         ModelLoadError: a file cannot be loaded, or the boosters of an ensemble do not match.
         ImportError: what predicts with them is not installed.
     """
-    paths = found if settings.ensemble else found[:1]
-    if all(path.name.endswith(CONVERTED) for path in paths):
-        return _of_converted(paths, settings)
+    paths, conversions = booster_files.answering(found, together=settings.ensemble)
+    if not paths:
+        from serving.engines import converted
+
+        return _of_converted([converted.read(path, settings) for path in conversions], settings)
+    others: Sequence[Converted] = ()
+    if conversions or settings.engine not in ("", XGBOOST):
+        from serving.engines import libraries
+
+        others = libraries.counterparts(paths, conversions, settings)
+        if others and libraries.onnx_alone(settings):
+            return _of_converted(others, settings)
     from serving.engines import boosters
 
-    return of_boosters([boosters.read(path, settings) for path in paths], settings)
+    return of_boosters([boosters.read(path, settings) for path in paths], settings, others)
 
 
-def of_boosters(loaded: list["Booster"], settings: Settings) -> Model:
+def of_boosters(
+    loaded: list["Booster"], settings: Settings, others: Sequence["Converted"] = ()
+) -> Model:
     """A Model of a booster, or of an ensemble of several.
+
+    Args:
+        loaded: The boosters.
+        settings: How they predict and answer.
+        others: The same in ONNX's format; ONNX Runtime predicts where it is the faster one.
 
     Raises:
         ModelLoadError: the boosters of an ensemble do not match.
@@ -98,21 +102,24 @@ def of_boosters(loaded: list["Booster"], settings: Settings) -> Model:
     objective = config["objective"]["name"]
     classes = int(config["learner_model_param"]["num_class"])
     width = _common({each.num_features() for each in loaded})
-    boosted = _Boosted(predictor(loaded, objective), width, _selected(objective, classes, settings))
+    predict, words = predictor(loaded, objective), ""
+    if others:
+        from serving.engines import libraries
+
+        kind = config["gradient_booster"]["name"]
+        predict, words = libraries.fastest(predict, others, kind, settings)
+    boosted = _Boosted(predict, width, _selected(objective, classes, settings))
     native = Native(
         model=loaded[0],
         payload=boosted.payload,
         argument=_matrix,
         result=lambda outputs: outputs[OUTPUT],
     )
-    return boosted.model(settings, native)
+    return replace(boosted.model(settings, native), libraries=words)
 
 
-def _of_converted(paths: list[Path], settings: Settings) -> Model:
+def _of_converted(each: Sequence["Converted"], settings: Settings) -> Model:
     """A Model of boosters in ONNX's format; a script has no Booster to work with there."""
-    from serving.engines import converted
-
-    each = [converted.read(path, settings) for path in paths]
     objective, classes = each[0].objective, each[0].classes
     width = _common({one.width for one in each})
     predict = combined([one.predict for one in each], objective)
@@ -135,7 +142,7 @@ def _selected(objective: str, classes: int, settings: Settings) -> Selection | N
     return Selection(keys, objective, classes, settings.batch) if keys else None
 
 
-ENGINE = Engine("xgboost", "xgboost", "xgboost", files, load)
+ENGINE = Engine(XGBOOST, XGBOOST, XGBOOST, booster_files.files, load)
 
 
 class _Boosted:
@@ -153,7 +160,7 @@ class _Boosted:
         axes = self._predict(sample).shape[1:]
         writes = WRITES if self._selection is None else selection.WRITES
         return Model(
-            engine="xgboost",
+            engine=XGBOOST,
             decode=self.decode,
             predict=self.predict,
             encode=encode if self._selection is None else self.encode_selected,
@@ -242,17 +249,3 @@ def _matrix(rows: NDArray[np.float32]) -> "DMatrix":
     import xgboost
 
     return xgboost.DMatrix(rows)
-
-
-def _is_booster(path: Path) -> bool:
-    if path.name == NAME or path.suffix in SUFFIXES or path.name.endswith(CONVERTED):
-        return True
-    if path.suffix not in (".json", "") or path.name.startswith("."):
-        return False
-    # The container loads files of any name; a booster's begins with the object "learner".
-    return b"learner" in _first_bytes(path)
-
-
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(65536)

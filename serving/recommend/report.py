@@ -17,6 +17,7 @@ def text(
     *,
     limit: float,
     price: float,
+    notes: Sequence[str] = (),
 ) -> str:
     """All of it, as Markdown.
 
@@ -26,6 +27,7 @@ def text(
         found: The loads of each.
         limit: Of the p99, in seconds.
         price: Of an instance, an hour; 0: not known.
+        notes: Sentences between the settings and the evidence.
     """
     level = best_level(found[leader.candidate], limit)
     if level is None:
@@ -34,11 +36,18 @@ def text(
     else:
         told = f"{level.rate:,.0f} predictions/s, {_about(level)}"
     parts = [f"{told}:"]
-    parts += ["", *(f"    {name}={shlex.quote(value)}" for name, value in leader.candidate), ""]
+    parts += ["", *(f"    {name}={_quoted(value)}" for name, value in leader.candidate), ""]
     if level is not None and price:
         cost = price / (level.rate * HOUR) * MILLION
         parts += [f"At {price:g} an hour, a million predictions cost {cost:.4f}.", ""]
+    if notes:
+        parts += [*notes, ""]
     return "\n".join([*parts, _table(tried, found, limit)])
+
+
+def _quoted(value: str) -> str:
+    """A value as a shell takes it; an empty one as files of variables take it, too."""
+    return value and shlex.quote(value)
 
 
 def _about(level: Level) -> str:

@@ -61,7 +61,7 @@ def test_the_page_has_its_plots_and_needs_nothing_else(port: int, tmp_path: Path
     assert bench(port, *stages, "--html", str(tmp_path / "a.html")) == 0
     elements = Elements()
     elements.feed((tmp_path / "a.html").read_text())
-    assert elements.names.count("svg") == 3
+    assert elements.names.count("svg") == 4
     assert elements.links == []
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from serving.compilation import timing
+from serving.compilation.conversion import convert_model
+from serving.settings import Settings
 from tests.cli.conftest import Command
 
 ANY = "any, as its script decides"
@@ -36,6 +39,17 @@ def test_programs_get_json(command: Command, folders: dict[str, Path]) -> None:
         "script": "none",
         "batches": "yes",
     }
+
+
+def test_the_libraries_of_a_package_that_has_two_are_told(
+    command: Command, folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "SECONDS", 0.0)
+    both = convert_model(folders["xgboost"], tmp_path / "both", Settings(workers=1), None).folder
+    (line,) = [
+        line for line in command("inspect", both).out.splitlines() if line.startswith("libraries")
+    ]
+    assert "XGBoost for" in line
 
 
 def test_what_a_script_decides_is_said(command: Command, folders: dict[str, Path]) -> None:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import xgboost
 
 from serving.cli import main
 from serving.cli.recommend import ROWS, THREADS, WORKERS, grid
+from serving.compilation import timing
 from serving.errors import SettingError
 from serving.recommend.trial import Level
 from tests.models import stump
@@ -16,6 +18,7 @@ FEW = ("--seconds", "0.1", "--try", f"{WORKERS}=1", "--try", f"{THREADS}=1")
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SERVING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(timing, "SECONDS", 0.0)
     folder = tmp_path / "model"
     folder.mkdir()
     stump().save_model(folder / "model.json")
@@ -30,14 +33,28 @@ def recommend(model: Path, *arguments: str) -> int:
 def test_the_best_settings_come_with_the_evidence_and_the_price(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert recommend(model, *FEW, "--try", f"{ROWS}=1,64", "--price", "0.2") == 0
+    assert recommend(model, *FEW, "--try", f"{ROWS}=64", "--price", "0.2") == 0
     said = capsys.readouterr()
     first, _, *settings = said.out.splitlines()
     assert "predictions/s, with" in first
-    assert settings[:2] == [f"    {WORKERS}=1", f"    {THREADS}=1"]
-    assert settings[2].startswith(f"    {ROWS}=")
+    assert settings[:3] == [f"    {WORKERS}=1", f"    {THREADS}=1", f"    {ROWS}=64"]
+    assert settings[3].startswith("    SERVING_ENGINE=")
     assert "a million predictions cost" in said.out
-    assert said.out.count(f"| {WORKERS}=1, {THREADS}=1, {ROWS}=") == 2
+    assert "\nInference library: " in said.out
+    for engine in ("", "xgboost", "onnx"):
+        row = f"| {WORKERS}=1, {THREADS}=1, {ROWS}=64, SERVING_ENGINE={engine} |"
+        assert said.out.count(row) == 1
+
+
+def test_a_model_that_xgboost_alone_can_serve_is_tried_with_that(
+    model: Path, capsys: pytest.CaptureFixture[str], boosters: dict[str, xgboost.Booster]
+) -> None:
+    boosters["linear"].save_model(model / "model.json")
+    (model.parent / "row.csv").write_bytes(b"1,2,3,4,5\n")
+    assert recommend(model, *FEW, "--try", f"{ROWS}=64") == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("XGBoost alone is tried: ")
+    assert "SERVING_ENGINE" not in said.out
 
 
 def test_a_latency_that_nothing_keeps_is_said_with_the_nearest(

@@ -1,6 +1,8 @@
 """Model directories of XGBoost models made into ones for ONNX Runtime."""
 
+import hashlib
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from serving import engines
 from serving.compilation.boosters import to_onnx
 from serving.compilation.conversion import convert_model
+from serving.engines import converted
+from serving.engines.conversion_manifest import MOST_ROWS
 from serving.errors import ModelLoadError, SettingError
 from serving.values import Response
 from tests.conftest import MakeSettings
@@ -44,7 +48,7 @@ def test_what_was_made_answers_as_the_model(
 def test_each_size_is_timed(folder: Path, tmp_path: Path, make_settings: MakeSettings) -> None:
     stump().save_model(folder / "model.json")
     made = convert_model(folder, tmp_path / "out", make_settings(), None)
-    assert [speed.rows for speed in made.speed] == [1, 32, 1024]
+    assert [speed.what for speed in made.speed] == ["1 row", "32 rows", "1,024 rows"]
     assert all(speed.before > 0 and speed.after > 0 for speed in made.speed)
 
 
@@ -55,7 +59,8 @@ def test_what_else_is_in_the_directory_comes_along(
     (folder / "code").mkdir()
     (folder / "code" / "requirements.txt").write_text("numpy\n")
     made = convert_model(folder, tmp_path / "out", make_settings(), None)
-    assert sorted(path.name for path in made.folder.iterdir()) == ["code", "model.json.xgb.onnx"]
+    names = sorted(path.name for path in made.folder.iterdir())
+    assert names == ["code", "model.json", "model.json.xgb.onnx"]
     assert (made.folder / "code" / "requirements.txt").read_text() == "numpy\n"
 
 
@@ -69,7 +74,9 @@ def test_the_boosters_that_answer_are_converted(
     for name in ("a.ubj", "b.ubj"):
         stump().save_model(folder / name)
     made = convert_model(folder, tmp_path / "out", make_settings(ensemble=together), None)
-    assert made.files == sorted(path.name for path in made.folder.iterdir()) == files
+    assert made.files == files
+    boosters = [name.removesuffix(".xgb.onnx") for name in files]
+    assert sorted(path.name for path in made.folder.iterdir()) == sorted([*files, *boosters])
 
 
 def test_a_sample_is_compared_besides(
@@ -125,10 +132,47 @@ def test_other_models_are_refused(
         convert_model(folder, tmp_path / "out", make_settings(), None)
 
 
-def test_what_is_converted_already_is_refused(
+def test_a_conversion_says_of_which_booster_it_is_and_how_near_it_came(
+    folder: Path, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    stump().save_model(folder / "model.json")
+    (tmp_path / "rows.csv").write_text("0,5\n2,5\n")
+    made = convert_model(folder, tmp_path / "out", make_settings(), tmp_path / "rows.csv")
+    file = made.folder / "model.json.xgb.onnx"
+    manifest = converted.read(file, make_settings()).manifest
+    assert manifest is not None
+    sha256 = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
+    assert manifest[:-1] == ("model.json", sha256, (1e-6, 1e-5), 0.0)
+    assert manifest.rows[:2].tolist() == [[0, 5], [2, 5]]
+    assert manifest.rows.shape == (2 + MOST_ROWS // 2, 2)
+
+
+def test_what_a_server_would_use_is_told(
     folder: Path, tmp_path: Path, make_settings: MakeSettings
 ) -> None:
     stump().save_model(folder / "model.json")
     made = convert_model(folder, tmp_path / "out", make_settings(), None)
+    assert re.fullmatch("(ONNX Runtime|XGBoost) for .+", made.libraries)
+
+
+def test_a_stale_conversion_is_made_anew(
+    folder: Path, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    stump().save_model(folder / "model.json")
+    made = convert_model(folder, tmp_path / "out", make_settings(), None)
+    booster = stump()
+    booster.set_attr(trained="again")
+    booster.save_model(made.folder / "model.json")
+    again = convert_model(made.folder, tmp_path / "again", make_settings(), None)
+    assert again.files == made.files
+    assert engines.load(again.folder, make_settings(engine="onnx")).native is None
+
+
+def test_what_has_no_booster_is_refused(
+    folder: Path, tmp_path: Path, make_settings: MakeSettings
+) -> None:
+    stump().save_model(folder / "model.json")
+    made = convert_model(folder, tmp_path / "out", make_settings(), None)
+    (made.folder / "model.json").unlink()
     with pytest.raises(ModelLoadError, match=r"model\.json\.xgb\.onnx"):
         convert_model(made.folder, tmp_path / "again", make_settings(), None)

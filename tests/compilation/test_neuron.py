@@ -2,7 +2,6 @@
 
 import json
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,6 @@ from tests import neuron
 from tests.models import stump
 
 SETTINGS = Settings(threads=1)
-
-LOADS = """\
-import torch
-
-def model_fn(model_dir):
-    return torch.nn.Flatten()
-"""
 
 DECODES = """\
 import torch
@@ -47,19 +39,13 @@ class Net(torch.nn.Module):
 
 @pytest.fixture(autouse=True)
 def library(monkeypatch: pytest.MonkeyPatch) -> neuron.Library:
-    library = neuron.Library()
-    monkeypatch.setitem(sys.modules, "torch_neuronx", library)
-    return library
+    return neuron.provide(monkeypatch)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(folder: Path) -> Path:
     """A directory of a TorchScript model."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(torch.jit.script(Net()), folder / "model.pt")
+    neuron.save_scripted(folder / "model.pt", Net())
     return folder
 
 
@@ -128,7 +114,7 @@ def test_what_else_is_in_the_directory_comes_along(folder: Path, sample: Path) -
 
 
 def test_a_script_that_loads_the_model_itself_is_left_out(folder: Path, sample: Path) -> None:
-    script(folder, LOADS)
+    script(folder, neuron.LOADS)
     output = folder.parent / "compiled"
     made = compile_model(folder, output, SETTINGS, sample=sample, sizes=(1,))
     assert not made.code

@@ -6,6 +6,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from serving.compilation import parity
+from serving.engines.agreement import Agreement
 from serving.errors import ModelLoadError
 from tests.models import stump
 
@@ -28,7 +29,7 @@ def off(row: int, by: float) -> object:
 
 
 def test_equal_answers_are_counted() -> None:
-    assert parity.check(first, first, ROWS, "the rows") == parity.Parity(3, 3, 0.0)
+    assert parity.check(first, first, ROWS, "the rows") == Agreement(3, 3, 0.0)
 
 
 def test_a_difference_in_the_last_bits_passes_and_is_told() -> None:
