@@ -6,7 +6,6 @@ returns where it can be answered at once, at the end of the turn for a cheap mod
 slow one. A callback costs a fraction of what a task or a future would for every request.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,8 @@ from serving.single import INVOCATIONS, SingleModel
 from serving.values import Request, Response
 
 if TYPE_CHECKING:
+    import asyncio
+
     from serving.multi import MultiModel
 
 MAX_TRANSFORM_MB = 100
@@ -48,7 +49,7 @@ class Application:
     def __init__(
         self,
         settings: Settings,
-        loop: asyncio.AbstractEventLoop,
+        loop: "asyncio.AbstractEventLoop",
         exposition: Exposition = own_exposition,
         many: "Callable[[Tools], MultiModel] | None" = None,
     ) -> None:

@@ -4,11 +4,11 @@ That a model was loaded does not say that it still answers. With a canary, /ping
 last answer to a real request.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -16,6 +16,9 @@ from serving.errors import ModelNotReady, ServingError, SettingError
 from serving.media import BY_SUFFIX
 from serving.settings import Settings
 from serving.values import Request, Response
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger("serving")
 
@@ -81,7 +84,7 @@ class Canary:
         self,
         request: Request,
         ask: Callable[[Request, Trial], None],
-        loop: asyncio.AbstractEventLoop,
+        loop: "asyncio.AbstractEventLoop",
         *,
         interval: float,
         timeout: float,

@@ -1,16 +1,18 @@
 """Large bodies are decoded in a thread of their own, so that none stalls the event loop."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving.admission import Gate, overloaded
 from serving.call import Call, too_late
 from serving.lane import Lane
 from serving.problems import attempt, response
 from serving.values import Payload, Request, Response
+
+if TYPE_CHECKING:
+    import asyncio
 
 Decode = Callable[[Request], Payload]
 
@@ -26,7 +28,7 @@ class Decoded(NamedTuple):
 class Decoder:
     """Decodes one body after the other. Its methods are called on the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_queue: int) -> None:
+    def __init__(self, loop: "asyncio.AbstractEventLoop", max_queue: int) -> None:
         """Make it for at most so many bodies at once."""
         self.lane = Lane("decode", loop)
         """The thread, which may do other small work that is too slow for the loop."""

@@ -4,7 +4,6 @@ A request passes the access log, the guard and the SageMaker Runtime API, in thi
 reaches the core. Each is there only where the settings ask for it, but for the API.
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from serving import access, auth, runtime
@@ -15,6 +14,8 @@ from serving.settings import Settings
 from serving.values import Request
 
 if TYPE_CHECKING:
+    import asyncio
+
     from serving.runtime.front import Endpoints
 
 
@@ -22,7 +23,7 @@ class Front:
     """An application with all that stands before it. Called on the event loop."""
 
     def __init__(
-        self, application: Application, loop: asyncio.AbstractEventLoop, settings: Settings
+        self, application: Application, loop: "asyncio.AbstractEventLoop", settings: Settings
     ) -> None:
         """Put it together.
 

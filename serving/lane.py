@@ -1,10 +1,12 @@
 """A thread that runs one job after another for an event loop."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Lane:
@@ -15,7 +17,7 @@ class Lane:
     of the standard library do.
     """
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, name: str, loop: "asyncio.AbstractEventLoop") -> None:
         self._name = name
         self._loop = loop
         self._started = False

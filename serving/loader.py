@@ -11,7 +11,7 @@ from typing import Protocol
 
 from serving import loading
 from serving.batching import Batcher
-from serving.engines import script
+from serving.engines import programs
 from serving.entry import Answering, Entry, State
 from serving.errors import ConfigurationError, DeviceLost, InsufficientStorage, ModelLoadError
 from serving.gpu import Gpus
@@ -84,7 +84,7 @@ class Loader:
 
     def _has_script(self, folder: Path) -> bool:
         with suppress(ModelLoadError):  # it is raised again where the model is loaded
-            return script.find(folder, self._tools.settings) is not None
+            return programs.find(folder, self._tools.settings) is not None
         return False
 
     def _load_apart(self, entry: Entry, fork: Fork, changed: Changed) -> None:

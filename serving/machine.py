@@ -3,7 +3,6 @@
 import math
 import os
 import resource
-import tempfile
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -76,20 +75,32 @@ def default_cache() -> Path:
     # Not Path.exists, which raises for a folder in another user's home.
     existing = next(folder for folder in (home, *home.parents) if os.access(folder, os.F_OK))
     writable = os.access(existing, os.W_OK)
-    return (home if writable else Path(tempfile.gettempdir())) / "hybrid-serving"
+    return (home if writable else temporary()) / "hybrid-serving"
+
+
+def temporary() -> Path:
+    """Folder for temporary files, as ``tempfile`` finds it."""
+    named = filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP")))
+    for folder in (*named, "/tmp"):  # noqa: S108 - as tempfile has it
+        if os.access(folder, os.W_OK | os.X_OK):
+            return Path(folder)
+    # It imports what compresses and what makes random numbers: too much for a function's start.
+    from tempfile import gettempdir
+
+    return Path(gettempdir())
 
 
 def default_sessions() -> Path:
     """Folder for sessions: in shared memory where that can be written, or the temporary one."""
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK | os.X_OK) else None
-    return (memory or Path(tempfile.gettempdir())) / "sagemaker_sessions"
+    return (memory or temporary()) / "sagemaker_sessions"
 
 
 def _cache_home() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # the user has no home
-        return Path(tempfile.gettempdir())
+        return temporary()
 
 
 def _quota_v2(cgroup: Path) -> float | None:

@@ -160,7 +160,7 @@ class MultiModel:
         target = targets.read(path)
         if target is not None:
             check = partial(self._check, target.model)
-            return oip.routes(target, partial(self._ask, target.model), check)
+            return oip.handlers(target, partial(self._ask, target.model), check)
         prefix, _, name = path.partition(f"{PATH}/")
         if prefix or not name:
             return {}

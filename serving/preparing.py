@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from serving import archives, canary, footprint, machine, requirements, runtime, workforce
+from serving import canary, footprint, machine, runtime, workforce
 from serving import environment as toolkits
-from serving.progress import Bar
 from serving.settings import Settings
 
 log = logging.getLogger("serving")
@@ -47,6 +46,12 @@ def model_folder(source: str, settings: Settings) -> Path:
         ArchiveError: there is none, or it is refused.
     """
     machine.set_region(settings.region)
+    if source and (folder := Path(source)).is_dir():
+        return folder
+    # Imported where something is fetched: Lambda and SageMaker hand over a folder.
+    from serving import archives
+    from serving.progress import Bar
+
     with Bar("Fetching the model") as progress:
         return archives.fetch(
             source, settings.cache, limit=settings.max_unpacked, progress=progress
@@ -67,12 +72,19 @@ def with_code(settings: Settings, model: Path) -> Settings:
 def _one(settings: Settings) -> tuple[Settings, Path]:
     folder = model_folder(settings.model_source, settings)
     settings = with_code(settings, folder)
-    requirements.install(settings.code_folder(folder), settings.cache)
+    _install_requirements(settings.code_folder(folder), settings)
     canary.read(folder, settings)  # a wrong one ends start-up here, not each worker
     plan = workforce.plan(settings, workforce.size(folder), workforce.here())
     log.info("serving %s", folder)
     log.info("workers: %d, %s", *plan)
     return replace(settings, workers=plan.workers), folder
+
+
+def _install_requirements(code: Path, settings: Settings) -> None:
+    if code.is_dir():  # imported where there may be any
+        from serving import requirements
+
+        requirements.install(code, settings.cache)
 
 
 def _many(settings: Settings) -> tuple[Settings, None]:

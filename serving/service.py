@@ -1,10 +1,9 @@
 """One loaded model at work: from a request to its answer."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from serving import access, footprint, media, oip, sessions, targets
 from serving.batching import Batcher
@@ -16,6 +15,11 @@ from serving.problems import attempt
 from serving.settings import Settings
 from serving.targets import PREFIX, Target
 from serving.values import Payload, Request, Response
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from serving.sessions.store import Sessions
 
 INLINE_BODY = 64 * 1024
 """Largest body decoded on the event loop, in bytes; decoding one takes around a millisecond."""
@@ -33,14 +37,14 @@ class Tools(NamedTuple):
     """What all models of a process share."""
 
     settings: Settings
-    loop: asyncio.AbstractEventLoop
+    loop: "asyncio.AbstractEventLoop"
     metrics: Metrics
     decoder: Decoder
-    sessions: sessions.Sessions | sessions.NoSessions
+    sessions: "Sessions | sessions.NoSessions"
     call: type[Call]
 
     @classmethod
-    def of(cls, settings: Settings, loop: asyncio.AbstractEventLoop) -> "Tools":
+    def of(cls, settings: Settings, loop: "asyncio.AbstractEventLoop") -> "Tools":
         """The tools that the settings ask for."""
         return cls(
             settings,
@@ -131,7 +135,7 @@ class Service:
         """How an inference request is read and answered; None: it is answered with metadata."""
         target = targets.read(request.path) or Target("")
         if target.action == targets.INFER:
-            return oip.Inference(self.model, target)
+            return oip.dialect(self.model, target)
         reply.send(oip.of_model(self.model, target))
         return None
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from serving import compat, configuration
 from serving.archives.staging import staged
-from serving.bundle import libraries, modules, trial
+from serving.bundle import bytecode, libraries, modules, trial
 from serving.bundle.archive import Part, Size, write
 from serving.bundle.model import collect
 from serving.errors import ArchiveError, SettingError
@@ -57,6 +57,10 @@ class Built(NamedTuple):
 
     sizes: list[Size]
     """Of each part, and of all together."""
+    python: str
+    """The version of Python that it is for."""
+    compiled: bool
+    """Whether it has bytecode; a start takes seconds longer without."""
     tried: bool
     """Whether an interpreter here has run it."""
     parity: list[str]
@@ -81,7 +85,7 @@ def build(
         settings: All settings.
         environment: Where they came from: those in it go into the package.
         output: The zip to write; an older one is replaced when the new one has been tried out.
-        python: The version that will run it; by default this one.
+        python: The version that will run it; by default `libraries.usual`.
         sample: A file with rows for the comparison of a model that is converted.
 
     Raises:
@@ -89,7 +93,7 @@ def build(
         ModelLoadError: the model cannot be served there; says why.
         ArchiveError: the package would be too large, or does not work.
     """
-    python = python or libraries.here()
+    python = python or libraries.usual()
     if not PYTHON.fullmatch(python):
         raise SettingError(f"--python {python!r} is not allowed; it takes a version such as 3.13.")
     variables, files = _settings(environment)
@@ -102,9 +106,12 @@ def build(
             Part("serving", {**_core(names), **files}),
             *libraries.collect(names, python, Path(scratch, "libraries")),
         ]
+        program = bytecode.interpreter(python)
+        if program is not None:
+            parts = bytecode.added(parts, program, Path(scratch, "compiled"))
         tried = python == libraries.here()
         sizes = _write(parts, output, Path(scratch, "trial") if tried else None)
-    return Built(sizes, tried, made.parity, variables)
+    return Built(sizes, python, program is not None, tried, made.parity, variables)
 
 
 def forward(url: str, output: Path) -> list[Size]:

@@ -1,6 +1,7 @@
 """The libraries in a package: those that are installed, less what a server never imports."""
 
 import fnmatch
+import re
 import subprocess
 import sys
 import sysconfig
@@ -13,11 +14,17 @@ from serving.errors import ArchiveError, SettingError
 PLATFORM = "x86_64"
 """The only processor there is at the edge."""
 
-GLIBC = (2, 34)
-"""Of Amazon Linux 2023, on which Lambda runs Python 3.12 and later."""
-
 OLDEST_PYTHON = (3, 12)
-"""Older ones run on Amazon Linux 2, with glibc 2.26; the libraries' wheels need 2.28."""
+"""Lambda runs this one and later ones on Amazon Linux 2023, and older ones on Amazon Linux 2."""
+
+GLIBC, OLD_GLIBC = (2, 34), (2, 26)
+"""The C library of each; most libraries' wheels need 2.28."""
+
+USUAL_PYTHON = "3.13"
+"""For which a package is, where this Python is one of the older ones."""
+
+NAMED_TAGS = {"manylinux1": 5, "manylinux2010": 12, "manylinux2014": 17}
+"""Platforms that wheels name otherwise than by the version of glibc 2 (PEP 600)."""
 
 UNUSED = (
     # of every library
@@ -45,17 +52,30 @@ def here() -> str:
     return "{}.{}".format(*sys.version_info[:2])
 
 
+def usual() -> str:
+    """The version of Python that a package is for, unless another is named."""
+    return USUAL_PYTHON if too_old(here()) else here()
+
+
 def too_old(python: str) -> bool:
-    """Whether Lambda runs a version of Python on a system that the libraries do not run on."""
+    """Whether Lambda runs a version of Python on the older of its systems."""
     return tuple(map(int, python.split("."))) < OLDEST_PYTHON
+
+
+def glibc(python: str) -> tuple[int, int]:
+    """The version of the C library beside a version of Python on Lambda."""
+    return OLD_GLIBC if too_old(python) else GLIBC
 
 
 def collect(names: tuple[str, ...], python: str, scratch: Path) -> list[Part]:
     """A part for each of the libraries, in the version that is installed here.
 
+    Those that are installed are taken if they are for that Python and for Lambda's C library; else
+    pip fetches the wheels that are.
+
     Args:
         names: Of distributions.
-        python: The version of Python that imports them; another than this one's needs an index.
+        python: The version of Python that imports them.
         scratch: A folder for what pip installs.
 
     Raises:
@@ -63,8 +83,9 @@ def collect(names: tuple[str, ...], python: str, scratch: Path) -> list[Part]:
         ArchiveError: pip has no wheel for that Python.
     """
     folders = sys.path
-    if python != here():
-        _install([f"{name}=={_find(name, folders).version}" for name in names], python, scratch)
+    installed = [_find(name, folders) for name in names]
+    if python != here() or not all(_runs(each, glibc(python)) for each in installed):
+        _install([f"{each.name}=={each.version}" for each in installed], python, scratch)
         folders = [str(scratch)]
     elif sysconfig.get_platform() != f"linux-{PLATFORM}":
         raise SettingError(
@@ -80,6 +101,21 @@ def _find(name: str, folders: list[str]) -> Distribution:
     if found is None:
         raise SettingError(f"{name} is not installed; install it with: pip install {name}.")
     return found
+
+
+def _runs(library: Distribution, glibc: tuple[int, int]) -> bool:
+    """Whether a library runs with that C library, as far as its wheel says."""
+    said = re.findall(r"^Tag: .*-(\S+)$", library.read_text("WHEEL") or "", re.MULTILINE)
+    needs = [_needs(tag) for tags in said for tag in tags.split(".")]
+    return not needs or min(needs) <= glibc
+
+
+def _needs(tag: str) -> tuple[int, int]:
+    """The C library that a platform tag asks for; none where it names none."""
+    numbers = re.match(r"manylinux_(\d+)_(\d+)_", tag)
+    if numbers:
+        return int(numbers[1]), int(numbers[2])
+    return 2, NAMED_TAGS.get(tag.partition("_")[0], 0)
 
 
 def _files(library: Distribution) -> dict[str, Path | bytes]:
@@ -101,7 +137,7 @@ def _is_used(path: str) -> bool:
 def _install(requirements: list[str], python: str, folder: Path) -> None:
     platforms = [
         word
-        for minor in range(17, GLIBC[1] + 1)
+        for minor in range(17, glibc(python)[1] + 1)
         for word in ("--platform", f"manylinux_2_{minor}_{PLATFORM}")
     ]
     options = ["--target", str(folder), "--python-version", python, "--only-binary", ":all:"]
@@ -114,7 +150,9 @@ def _install(requirements: list[str], python: str, folder: Path) -> None:
     )
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        advice = f" Python {USUAL_PYTHON} has a newer one: --python {USUAL_PYTHON}."
         raise ArchiveError(
             f"There are no wheels of {', '.join(requirements)} for Python {python} on "
-            f"linux-{PLATFORM}: {' '.join(errors[-2:]) or done.stderr.strip()}"
+            f"linux-{PLATFORM} with glibc {'.'.join(map(str, glibc(python)))}, which Lambda has: "
+            f"{' '.join(errors[-2:]) or done.stderr.strip()}{advice if too_old(python) else ''}"
         )

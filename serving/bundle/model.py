@@ -9,7 +9,7 @@ from typing import NamedTuple
 from serving import engines
 from serving.archives.pack import SKIPPED
 from serving.compilation import conversion
-from serving.engines import script
+from serving.engines import booster_files, programs
 from serving.errors import ArchiveError, ModelLoadError, SettingError
 from serving.requirements import FILE as REQUIREMENTS
 from serving.requirements import WHEELS
@@ -45,13 +45,13 @@ def collect(folder: Path, settings: Settings, sample: Path | None, scratch: Path
         ModelLoadError: the model cannot be served at the edge, or not be converted.
         SettingError: there is a sample, and nothing to compare.
     """
-    program = script.find(folder, settings)
+    program = programs.find(folder, settings)
     if program is not None:
         _check_requirements(program.parent)
     engine = _engine(folder, settings, program)
     files: dict[str, Path | bytes] = dict(_walk(folder))
     if program is not None:
-        files |= {f"{script.FOLDER}/{name}": path for name, path in _walk(program.parent)}
+        files |= {f"{programs.FOLDER}/{name}": path for name, path in _walk(program.parent)}
     boosters = [] if engine != "xgboost" else _boosters(folder, settings)
     if sample is not None and not boosters:
         raise SettingError("--sample is for XGBoost models, which are converted; this is none.")
@@ -87,7 +87,7 @@ def _engine(folder: Path, settings: Settings, program: Path | None) -> str:
 
 def _boosters(folder: Path, settings: Settings) -> list[Path]:
     _, files = engines.recognise(folder, settings)
-    return conversion.unconverted(files)
+    return booster_files.unconverted(files)
 
 
 def _check_requirements(code: Path) -> None:

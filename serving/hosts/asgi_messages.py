@@ -9,7 +9,7 @@ from urllib.parse import quote
 from serving import collecting
 from serving.call import Handler
 from serving.errors import RequestTimeout
-from serving.hosts import messages, mounted
+from serving.hosts import awaiting, messages, mounted
 from serving.settings import Settings
 from serving.values import Request, Response
 
@@ -89,7 +89,7 @@ async def send_response(send: Send, response: Response, method: str) -> None:
 
 
 async def _answer(handle: Handler, request: Request, send: Send) -> None:
-    await send_response(send, await messages.answer(handle, request), request.method)
+    await send_response(send, await awaiting.answer(handle, request), request.method)
 
 
 async def _left(receive: Receive) -> None:

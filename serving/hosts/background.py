@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from serving import collecting
 from serving.entry import State
-from serving.hosts import messages
+from serving.hosts import awaiting, messages
+from serving.hosts.messages import Whole
 from serving.hosts.site import Site
 from serving.settings import Settings
 from serving.values import Request
@@ -26,15 +27,6 @@ class Answer(NamedTuple):
     """All fields, the Content-Type first, names in lower case; none that frames the message."""
     body: "bytes | Chunks"
     """Whole, or bit by bit as it is made."""
-
-
-class Whole(NamedTuple):
-    """A response as a host takes it that cannot send a stream."""
-
-    status: int
-    headers: messages.Fields
-    """As those of an Answer."""
-    body: bytes
 
 
 class Background:
@@ -92,7 +84,7 @@ class Background:
         self._told(state, reason)
 
     async def _ask(self, request: Request) -> Answer:
-        response = await messages.answer(self._site.handle, request)
+        response = await awaiting.answer(self._site.handle, request)
         fields = messages.fields(response.status, response.content_type, response.headers)
         body = response.body
         if not isinstance(body, bytes):
@@ -100,10 +92,9 @@ class Background:
         return Answer(response.status, fields, body)
 
     async def _ask_whole(self, request: Request) -> Whole:
-        response = await messages.answer(self._site.handle, request)
-        response, body = await messages.whole(response, request.deadline)
-        fields = messages.fields(response.status, response.content_type, response.headers)
-        return Whole(response.status, fields, body)
+        response = await awaiting.answer(self._site.handle, request)
+        response, body = await awaiting.whole(response, request.deadline)
+        return Whole.of(response, body)
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

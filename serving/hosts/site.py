@@ -1,13 +1,11 @@
 """What every host serves: the application with all that belongs to it, on one event loop."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving import emf
 from serving.application import Application, Exposition, own_exposition
 from serving.entry import Entry, State
 from serving.front import Front
@@ -15,6 +13,8 @@ from serving.service import Tools
 from serving.settings import Settings
 
 if TYPE_CHECKING:
+    import asyncio
+
     from serving.multi import MultiModel
     from serving.processes.fleet import Fleet
 
@@ -32,7 +32,7 @@ class Site:
     def __init__(
         self,
         settings: Settings,
-        loop: asyncio.AbstractEventLoop,
+        loop: "asyncio.AbstractEventLoop",
         *,
         told: Callable[[State, str], None],
         keep: Callable[[Mapping[str, str]], None] = lambda _: None,
@@ -66,7 +66,11 @@ class Site:
 
     @classmethod
     async def opened(
-        cls, settings: Settings, folder: Path | None, told: Callable[[State, str], None]
+        cls,
+        settings: Settings,
+        folder: Path | None,
+        told: Callable[[State, str], None],
+        exposition: Exposition = own_exposition,
     ) -> "Site":
         """A site on the running event loop that has begun to load; the arguments are those above.
 
@@ -74,8 +78,10 @@ class Site:
             SettingError: a file that the settings name cannot be read or is wrong, or a pinned
                 model is not there.
         """
+        from asyncio import get_running_loop
+
         async with AsyncExitStack() as undo:
-            site = cls(settings, asyncio.get_running_loop(), told=told)
+            site = cls(settings, get_running_loop(), told=told, exposition=exposition)
             undo.push_async_callback(site.close)
             site.open(folder)
             undo.pop_all()
@@ -89,6 +95,8 @@ class Site:
         """
         settings = self._settings
         if settings.emf_namespace:
+            from serving import emf
+
             reporter = emf.Reporter(settings.emf_namespace, self.application.metrics)
             self._tasks.append(self._loop.create_task(reporter.run(settings.emf_interval)))
         if folder is not None:
@@ -126,6 +134,8 @@ class Site:
             self._told(entry.state, "" if entry.state is State.READY else entry.reason)
 
     async def _count_processes(self) -> None:
+        from asyncio import sleep
+
         while self._fleet is not None:
-            await asyncio.sleep(COUNT_SECONDS)
+            await sleep(COUNT_SECONDS)
             await self._fleet.count()

@@ -9,7 +9,7 @@ import pytest
 import xgboost
 
 from serving import configuration
-from serving.bundle import edge, trial
+from serving.bundle import bytecode, edge, libraries, trial
 from serving.bundle.archive import Part, Size
 from serving.errors import ArchiveError, ModelLoadError, SettingError
 from tests.models import SCRIPT, doubling, stump
@@ -27,6 +27,8 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return []
 
     monkeypatch.setattr(edge, "_write", write)
+    monkeypatch.setattr(libraries, "OLDEST_PYTHON", (3, 11))  # whatever runs this
+    monkeypatch.setattr(bytecode, "interpreter", lambda _: None)
 
     def build(model: Path, sample: Path | None = None, **variables: str) -> tuple[Files, Any]:
         settings = configuration.read(variables)

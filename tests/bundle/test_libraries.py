@@ -1,6 +1,8 @@
 """Which files of the libraries a package has."""
 
 import sysconfig
+from collections.abc import Iterator
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,16 @@ from serving.errors import ArchiveError, SettingError
 HERE = libraries.here()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def new() -> Iterator[None]:
+    """Lambda runs this Python, whichever it is, on the newer of its systems."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(libraries, "OLDEST_PYTHON", (3, 11))
+        yield
+
+
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+def names(new: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     names = ("numpy", "onnxruntime", "orjson")
     parts = libraries.collect(names, HERE, tmp_path_factory.mktemp("scratch"))
     return {part.name: set(part.files) for part in parts}
@@ -55,6 +65,14 @@ def test_libraries_for_another_machine_are_refused(
         libraries.collect(("numpy",), HERE, tmp_path)
 
 
+@pytest.fixture
+def no_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for pip finds nothing; a folder for what it does not fetch."""
+    (tmp_path / "pip.py").write_text("import sys\nsys.exit('ERROR: No matching distribution')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path / "scratch"
+
+
 def test_wheels_for_another_python_are_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,15 +99,37 @@ def test_wheels_for_another_python_are_fetched(
     assert "manylinux_2_35_x86_64" not in words
 
 
-def test_a_python_without_wheels_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_python_without_wheels_is_refused(no_wheels: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"orjson==.* for Python 3\.99 .*glibc 2\.34.*No match"):
+        libraries.collect(("orjson",), "3.99", no_wheels)
+
+
+def test_wheels_for_a_newer_c_library_than_lambdas_are_refused(
+    no_wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "pip.py").write_text("import sys\nsys.exit('ERROR: No matching distribution')\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(ArchiveError, match=r"orjson==.* for Python 3\.99 .*No matching"):
-        libraries.collect(("orjson",), "3.99", tmp_path / "scratch")
+    """Those of NumPy that are installed here would not load there."""
+    monkeypatch.setattr(libraries, "OLDEST_PYTHON", (3, 99))
+    with pytest.raises(ArchiveError, match=r"numpy==.* glibc 2\.26, .*No match.*--python 3\.13\."):
+        libraries.collect(("numpy",), HERE, no_wheels)
 
 
-def test_lambdas_older_pythons_are_too_old() -> None:
-    assert libraries.too_old("3.11")
-    assert not libraries.too_old("3.12")
+@pytest.mark.parametrize(
+    ("tags", "runs"),
+    [
+        ("cp311-cp311-manylinux_2_26_x86_64", True),
+        ("cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64", False),
+        ("cp311-cp311-manylinux_2_28_x86_64\nTag: cp311-cp311-manylinux2014_x86_64", True),
+        ("py3-none-any", True),
+    ],
+)
+def test_a_wheel_says_which_c_library_it_needs(tags: str, runs: bool, tmp_path: Path) -> None:
+    facts = tmp_path / "library-1.dist-info"
+    facts.mkdir()
+    (facts / "WHEEL").write_text(f"Wheel-Version: 1.0\nTag: {tags}\n")
+    assert libraries._runs(Distribution.at(facts), (2, 26)) is runs
+
+
+def test_a_package_is_for_a_python_that_has_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert libraries.usual() == HERE
+    monkeypatch.setattr(libraries, "OLDEST_PYTHON", (3, 99))
+    assert libraries.usual() == libraries.USUAL_PYTHON

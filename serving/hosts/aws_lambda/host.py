@@ -10,9 +10,10 @@ from serving import problems
 from serving.entry import State
 from serving.errors import ServingError
 from serving.hosts import messages
+from serving.hosts.alone import Alone
 from serving.hosts.aws_lambda import events, limits, replies
 from serving.hosts.aws_lambda.events import Shape
-from serving.hosts.background import Background, Whole
+from serving.hosts.messages import Whole
 from serving.settings import Settings
 from serving.values import Request
 
@@ -47,7 +48,7 @@ class Host:
         """
         self._settings = settings
         self._broken = ""
-        self._site = Background(settings, folder, self._told)
+        self._site = Alone(settings, folder, self._told)
         self.settled = self._site.settled
         """Waits until the model is loaded, or has failed to load."""
         self.close = self._site.close
@@ -91,5 +92,4 @@ class Host:
 
 def _refusal(error: ServingError) -> Whole:
     response = problems.response(error)
-    fields = messages.fields(response.status, response.content_type, response.headers)
-    return Whole(response.status, fields, cast("bytes", response.body))
+    return Whole.of(response, cast("bytes", response.body))

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Any
 
 from awslambdaric.lambda_runtime_exception import FaultException
@@ -14,8 +13,7 @@ from awslambdaric.lambda_runtime_exception import FaultException
 from serving.errors import PredictionError
 from serving.hosts.aws_lambda import limits
 from serving.hosts.aws_lambda.events import JSON, Shape
-from serving.hosts.background import Whole
-from serving.hosts.messages import Fields
+from serving.hosts.messages import Fields, Whole
 
 _TEXTUAL = re.compile(r"text/.*|application/(json|jsonlines|x-ndjson|xml)|.*\+(json|xml)")
 
@@ -87,6 +85,8 @@ def _direct(status: int, fields: Fields, body: bytes) -> Any:
 
 
 def _phrase(status: int) -> str:
+    from http import HTTPStatus  # which most answers do without
+
     try:
         return HTTPStatus(status).phrase
     except ValueError:  # a script may have one of its own

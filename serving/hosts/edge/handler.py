@@ -1,23 +1,20 @@
 """The function that CloudFront calls, with the model beside it.
 
-Each Lambda environment answers one event at a time, in one thread: the core's event loop runs while
-there is an event to answer, and stands still with the environment in between.
+Each Lambda environment answers one event at a time, in one thread, and stands still in between.
 """
 
-import asyncio
 import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from serving import configuration, logs, problems
-from serving.application import Application
-from serving.entry import Entry
 from serving.errors import NotFound
-from serving.front import Front
 from serving.hosts import messages
+from serving.hosts.alone import Alone
 from serving.hosts.edge import events
+from serving.hosts.messages import Whole
 from serving.metrics import Metrics
 from serving.settings import Settings
 from serving.values import Response
@@ -57,33 +54,21 @@ class Edge:
     def __init__(self, settings: Settings, model: Path) -> None:
         """Load it."""
         self._settings = settings
-        self._loop = asyncio.new_event_loop()
-        application = Application(settings, self._loop, _no_metrics)
-        self._front = Front(application, self._loop, settings)
-        self._loop.run_until_complete(_load(application, model))
+        self._site = Alone(settings, model, exposition=_no_metrics)
+        self._site.settled()
+        self.close = self._site.close
+        """Lets go of the model. Lambda never asks for that."""
 
     def answer(self, event: Any, context: Any) -> dict[str, Any]:
         """The response to an event, whatever it is; raises nothing."""
         made = problems.attempt(self._answer, event, context)
-        return _generated(made) if isinstance(made, Response) else made
-
-    def close(self) -> None:
-        """Let go of the model. Lambda never asks for that."""
-        self._front.close()
-        self._loop.close()
+        return _generated(_whole(made)) if isinstance(made, Response) else made
 
     def _answer(self, event: Any, context: Any) -> dict[str, Any]:
         asked = events.read(event, self._deadline(context))
         if len(asked.request.body) > self._settings.max_body:
             raise messages.body_too_large(self._settings.max_body)
-        found = self._loop.run_until_complete(self._ask(asked))
-        return _generated(found, asked.limit)
-
-    async def _ask(self, asked: events.Asked) -> Response:
-        """The answer, whole: a stream is collected."""
-        response = await messages.answer(self._front.handle, asked.request)
-        response, body = await messages.whole(response, asked.request.deadline)
-        return response._replace(body=body)
+        return _generated(self._site.ask_whole(asked.request), asked.limit)
 
     def _deadline(self, context: Any) -> float:
         seconds = self._settings.request_timeout
@@ -93,20 +78,12 @@ class Edge:
         return time.monotonic() + seconds
 
 
-def _generated(found: Response, limit: int = events.SMALLEST) -> dict[str, Any]:
-    fields = messages.fields(found.status, found.content_type, found.headers)
-    body = found.body if isinstance(found.body, bytes) else b""
-    return events.response(found.status, fields, body, limit)
+def _whole(refusal: Response) -> Whole:
+    return Whole.of(refusal, cast("bytes", refusal.body))
 
 
-async def _load(application: Application, model: Path) -> None:
-    settled = asyncio.Event()
-
-    def changed(_entry: Entry) -> None:
-        settled.set()
-
-    application.load(model, changed)
-    await settled.wait()
+def _generated(found: Whole, limit: int = events.SMALLEST) -> dict[str, Any]:
+    return events.response(found.status, found.headers, found.body, limit)
 
 
 def _no_metrics(_counts: Metrics) -> bytes:

@@ -20,7 +20,8 @@ from serving import configuration, logs, problems
 from serving.entry import State
 from serving.errors import ModelLoadError, ServingError, UnsupportedMediaType
 from serving.hosts import messages
-from serving.hosts.background import Background, Whole
+from serving.hosts.background import Background
+from serving.hosts.messages import Whole
 from serving.machine import take_gpu
 from serving.preparing import prepare
 from serving.settings import Settings

@@ -57,7 +57,7 @@ def make_host(folder: Path, make_settings: MakeSettings) -> Iterator[Any]:
 
     def make(**settings: Any) -> Host:
         hosts.append(Host(make_settings(**settings), folder))
-        assert hosts[-1].settled(PATIENCE) == (State.READY, "")
+        assert hosts[-1].settled() == (State.READY, "")
         return hosts[-1]
 
     yield make

@@ -11,7 +11,7 @@ from serving.errors import PayloadTooLarge, PredictionError
 from serving.hosts.aws_lambda import limits
 from serving.hosts.aws_lambda.events import Shape
 from serving.hosts.aws_lambda.replies import reply
-from serving.hosts.background import Whole
+from serving.hosts.messages import Whole
 from serving.kinds import MIB
 
 CSV = (("content-type", "text/csv"),)

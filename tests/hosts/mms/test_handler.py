@@ -11,7 +11,8 @@ import pytest
 
 from serving.entry import State
 from serving.errors import ModelLoadError
-from serving.hosts.background import Background, Whole
+from serving.hosts.background import Background
+from serving.hosts.messages import Whole
 from serving.hosts.mms import handler as module
 from serving.hosts.mms.handler import Handler
 from serving.values import Request

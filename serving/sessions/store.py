@@ -1,8 +1,7 @@
-"""Stateful sessions: values that a script keeps from one request of a client to the next.
+"""Sessions in a folder: each is a folder there, and a value a file in it.
 
-A client opens a session, names it in its requests, and closes it, as SageMaker's InvokeEndpoint
-describes. A session is a folder, and a value a file in it, so that whichever worker a request
-reaches finds them; the folder lies in memory where there is some to lie in.
+Whichever worker a request reaches finds them; the folder lies in memory where there is some to lie
+in.
 """
 
 import os
@@ -23,17 +22,11 @@ from typing import Any
 import orjson
 
 from serving.errors import BadRequest, FailedDependency
-from serving.settings import Settings
+from serving.sessions import CLOSE, HEADER, NEW, wish
 from serving.values import Headers, Request, Response
 
-HEADER = "x-amzn-sagemaker-session-id"
 NEW_HEADER = "x-amzn-sagemaker-new-session-id"
 CLOSED_HEADER = "x-amzn-sagemaker-closed-session-id"
-
-NEW, CLOSE = "NEW_SESSION", "CLOSE"
-MAX_WISH = 64
-"""Largest body that is looked at for a ``requestType``, in bytes; it needs half of that. Every
-prediction passes here, so most have to be told by their length or their first byte."""
 
 EXPIRES = "expires"
 """File in a session's folder whose modification time is when the session ends. No key of a script
@@ -41,28 +34,6 @@ has this name: theirs are digests."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BYTES, _JSON = b"b", b"j"
-
-
-def wish(body: bytes) -> str:
-    """What a body asks of the server instead of a prediction: NEW_SESSION, CLOSE, or nothing, "".
-
-    Such a body is a JSON object with the one key ``requestType``.
-
-    Raises:
-        BadRequest: it asks for something else.
-    """
-    if len(body) > MAX_WISH or body.lstrip()[:1] != b"{" or b'"requestType"' not in body:
-        return ""
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
-    if not isinstance(content, dict) or content.keys() != {"requestType"}:
-        return ""
-    asked = content["requestType"]
-    if asked not in (NEW, CLOSE):
-        raise BadRequest(f"The requestType {asked!r} is unknown; there are {NEW} and {CLOSE}.")
-    return str(asked)
 
 
 class Session:
@@ -210,33 +181,6 @@ class Sessions:
         nameless = folder.with_name(f".{secrets.token_hex(6)}")
         folder.rename(nameless)
         shutil.rmtree(nameless)
-
-
-class NoSessions:
-    """Stands for the sessions of a server that has none: their header fields are the script's."""
-
-    def action(self, request: Request) -> Callable[[], Response] | None:
-        """Refuse what asks for a session. Raises BadRequest."""
-        if wish(request.body):
-            raise BadRequest(
-                "Stateful sessions are not enabled here; SAGEMAKER_ENABLE_STATEFUL_SESSIONS=true "
-                "would enable them."
-            )
-        return None
-
-    def of(self, _headers: Headers) -> Session | None:
-        """There is none."""
-        return None
-
-
-NONE = NoSessions()
-
-
-def of(settings: Settings) -> Sessions | NoSessions:
-    """The sessions of a server with these settings."""
-    if not settings.sessions:
-        return NONE
-    return Sessions(settings.sessions_path, settings.sessions_expiration)
 
 
 def _response(text: str, name: str, value: str) -> Response:
