@@ -1,5 +1,6 @@
 """What the command lines of the benchmarks share."""
 
+import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -8,6 +9,19 @@ from typing import TypeVar
 from benchmarks.throughput import BenchmarkError, machine
 
 T = TypeVar("T")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up, as an argument's type."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
+    return int(text)
+
+
+def leave(number: int, _frame: object) -> None:
+    """Unwind the stack at SIGTERM as Ctrl-C does, so that no server outlives the benchmark."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would break off the first
+    sys.exit(128 + number)
 
 
 def run(
@@ -21,8 +35,7 @@ def run(
 
     That is 1 where the benchmark failed, or where a bar was missed and ``check`` asks for that.
     """
-    # SIGTERM unwinds the stack like Ctrl-C does, so that no server outlives the benchmark.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, leave)
     try:
         facts = machine.describe([])
         results = measure()

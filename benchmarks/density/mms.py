@@ -11,14 +11,13 @@ import argparse
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from subprocess import PIPE, STDOUT
@@ -28,14 +27,12 @@ from urllib.parse import urlencode
 from benchmarks.density import archives
 from benchmarks.density.memory import of_tree, tree
 from benchmarks.throughput import BenchmarkError, workload
-from benchmarks.throughput.targets import REPOSITORY, Target, started
+from benchmarks.throughput.targets import REPOSITORY, Target, executable, started
 
 HOME = REPOSITORY / "build" / "mms"
 HANDLER = Path(__file__).with_name("mms_handler.py")
 HEAP = ("-Xms64m", "-Xmx512m")
 """By default Java takes up to a quarter of the machine."""
-PORTS = range(20_000, 32_767)
-"""The server takes no higher ones; those that Linux gives out by itself begin above."""
 TIMEOUT = 120.0
 
 
@@ -79,7 +76,7 @@ def measure(models: Sequence[Path], ask: bytes) -> Measured:
     with tempfile.TemporaryDirectory(prefix="mms-") as directory:
         workspace = Path(directory)
         names = unpack(models, workspace / "models")
-        with started(_target(python, workspace), workspace, free_port()) as server:
+        with started(_target(python, workspace), workspace) as server:
             wait_until_alone(server.pid)
             empty = of_tree(server.pid)
             loads = [_post(server.port, registration(name)) for name in names]
@@ -154,19 +151,8 @@ def wait_until_alone(pid: int) -> None:
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    """A port that the server takes and that nobody listens on."""
-    for port in PORTS:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise BenchmarkError(f"No port from {PORTS.start} to {PORTS.stop - 1} is free.")
-
-
 def _target(python: Path, workspace: Path) -> Target:
-    java = shutil.which("java")
-    if java is None:
-        raise BenchmarkError("java is missing: apt-get install openjdk-17-jre-headless")
+    java = executable("java")
     (package,) = HOME.glob("lib/python3.*/site-packages")
 
     # Its folder is on the path of the models' processes: here this module would hide the server.

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import command
+from benchmarks.command import positive
 from benchmarks.throughput import BenchmarkError, machine, report, targets, workload
 from benchmarks.throughput.report import BARS, Measurement
 from benchmarks.throughput.rounds import Plan, measure
@@ -19,8 +21,7 @@ BASELINE_THREADS = 8
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit status is 1 where something failed or ``--check`` says so."""
     options = _parse(arguments)
-    # SIGTERM unwinds the stack like Ctrl-C does, so that no server outlives the benchmark.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, command.leave)
     programs = ["wrk", *(["nginx"] if "nginx" in options.targets else [])]
     try:
         facts = machine.describe(programs)
@@ -41,12 +42,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.throughput",
         description="Load the server, a Flask baseline and nginx in turn; print a table.",
     )
-    parser.add_argument("--seconds", type=_positive, default=10, help="a measurement (%(default)s)")
-    parser.add_argument("--warm-up", type=_positive, default=2, help="seconds (%(default)s)")
-    parser.add_argument("--rounds", type=_positive, default=3, help="(%(default)s)")
+    parser.add_argument("--seconds", type=positive, default=10, help="a measurement (%(default)s)")
+    parser.add_argument("--warm-up", type=positive, default=2, help="seconds (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=3, help="(%(default)s)")
     parser.add_argument(
         "--connections",
-        type=_positive,
+        type=positive,
         nargs="+",
         default=list(CONNECTIONS),
         metavar="N",
@@ -62,7 +63,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--baseline-threads",
-        type=_positive,
+        type=positive,
         default=BASELINE_THREADS,
         metavar="N",
         help="threads of each of the baseline's workers (%(default)s)",
@@ -77,12 +78,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         ):
             parser.error(f"--check needs serving and baseline at {needed} connections")
     return options
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
-    return int(text)
 
 
 def _measure(options: argparse.Namespace, directory: Path) -> list[Measurement]:

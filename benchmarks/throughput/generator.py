@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ class Load(NamedTuple):
     p50_ms: float
     p99_ms: float
     errors: int
-    """Failed connects, reads and writes, statuses from 400 up, answers later than two seconds
+    """Failed connects, reads and writes, statuses from 400 up, answers later than ten seconds
     and, where answers were compared, answers that differ."""
 
 
@@ -34,25 +35,37 @@ def load(
     seconds: int,
     answer: str = "",
     headers: Mapping[str, str] | None = None,
+    path: str = "/invocations",
 ) -> Load:
     """POST ``body`` over ``connections`` connections, each with one request at a time.
 
-    Where ``answer`` is given every response is compared with it.
+    Args:
+        port: Of the server, on 127.0.0.1.
+        body: What is sent; may be binary.
+        connections: How many.
+        seconds: For how long.
+        answer: Every response is compared with it; empty: with none.
+        headers: Of the request; by default it is a row of CSV.
+        path: What is asked.
 
     Raises:
         BenchmarkError: wrk is missing, failed, did not end, or had no answer.
     """
     command = [executable("wrk"), "--connections", str(connections), "--duration", f"{seconds}s"]
     # One thread loads nginx as fully as two, and leaves the server more of a small machine.
-    command += ["--threads", "1", "--script", str(SCRIPT)]
-    for name, value in (headers or {}).items():
+    command += ["--threads", "1", "--script", str(SCRIPT), "--timeout", "10s"]
+    for name, value in {"Content-Type": "text/csv", **(headers or {})}.items():
         command += ["--header", f"{name}: {value}"]
-    command += [f"http://127.0.0.1:{port}/invocations", "--", body.decode()]
-    command += [answer] if answer else []
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=seconds + GRACE_SECONDS
-        )
+        with tempfile.NamedTemporaryFile() as file:  # an argument cannot be binary
+            file.write(body)
+            file.flush()
+            command += [f"http://127.0.0.1:{port}{path}", "--", file.name]
+            command += [answer] if answer else []
+            limit = seconds + GRACE_SECONDS
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=limit
+            )
     except subprocess.CalledProcessError as error:
         raise BenchmarkError(f"wrk failed: {error.stderr or error.stdout}") from error
     except subprocess.TimeoutExpired as error:

@@ -1,5 +1,5 @@
--- Drives wrk: POSTs one body, and prints one line of JSON at the end.
---   wrk ... -s load.lua URL -- BODY [ANSWER]
+-- Drives wrk: POSTs what a file has, and prints one line of JSON at the end.
+--   wrk ... -s load.lua URL -- FILE [ANSWER]
 -- With ANSWER, every response is compared with it. That costs the generator time, so it is for the
 -- warm-up: `response` stays undefined, and wrk skips headers and bodies, when there is no ANSWER.
 
@@ -11,8 +11,9 @@ end
 
 function init(args)
   wrk.method = "POST"
-  wrk.headers["Content-Type"] = "text/csv"
-  wrk.body = args[1]
+  local file = assert(io.open(args[1], "rb"))
+  wrk.body = file:read("*a")
+  file:close()
   wrong = 0
   local answer = args[2]
   if answer then

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,17 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
+from benchmarks.density import memory
 from benchmarks.throughput import BenchmarkError
 from benchmarks.throughput.workload import Workload
 
 WORKERS = 2
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
+POLL_SECONDS = 0.02
+PORTS = range(20_000, 32_767)
+"""Linux gives out higher ones by itself; multi-model-server takes no higher ones."""
+PACKAGES = {"java": "openjdk-17-jre-headless"}
+"""Debian's, by program, where the names differ."""
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 
@@ -34,6 +41,10 @@ class Target(NamedTuple):
     """False: it answers the first row's prediction, whatever it is sent."""
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables of its own."""
+    ready: str = "/ping"
+    """The path that answers 200 once it is ready."""
+    folder: Path = REPOSITORY
+    """Where it runs."""
 
 
 class Started(NamedTuple):
@@ -41,6 +52,8 @@ class Started(NamedTuple):
 
     port: int
     pid: int
+    began: float
+    """When its process was started, by ``time.perf_counter``."""
 
 
 def serving(workload: Workload) -> Target:
@@ -96,11 +109,15 @@ def nginx(workload: Workload, directory: Path) -> Target:
 
 
 def executable(name: str) -> str:
-    """Path of a program that a Debian package of the same name installs."""
+    """Path of a program that a package of Debian installs.
+
+    Raises:
+        BenchmarkError: it is not there; says which package has it.
+    """
     # Debian installs nginx in /usr/sbin, which is not on every user's PATH.
     path = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
     if path is None:
-        raise BenchmarkError(f"{name} is missing: apt-get install {name}")
+        raise BenchmarkError(f"{name} is missing: apt-get install {PACKAGES.get(name, name)}")
     return path
 
 
@@ -129,50 +146,67 @@ def started(target: Target, directory: Path, port: int | None = None) -> Iterato
         "OMP_NUM_THREADS": "1",
         **dict(target.variables),
     }
+    command = target.command(port)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            target.command(port),
-            cwd=REPOSITORY,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        began = time.perf_counter()
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=target.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise BenchmarkError(f"{target.name} cannot be started: {error}") from error
     try:
         _wait_until_ready(target, process, port, log)
-        yield Started(port, process.pid)
+        yield Started(port, process.pid, began)
     finally:
         _stop(process)
 
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many ports of 127.0.0.1 that nobody listens on."""
+    found: list[int] = []
+    with ExitStack() as probes:
+        for port in random.sample(PORTS, len(PORTS)):
+            probe = probes.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise BenchmarkError(f"{count} ports from {PORTS.start} to {PORTS.stop - 1} are not free.")
 
 
 def _wait_until_ready(
     target: Target, process: subprocess.Popen[bytes], port: int, log: Path
 ) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _answers_ping(port):
+    while not _answers(port, target.ready):
         if process.poll() is not None:
             reason = f"ended with status {process.returncode}"
         elif time.monotonic() > deadline:
-            reason = f"did not answer /ping within {START_SECONDS:.0f} seconds"
+            reason = f"did not answer {target.ready} within {START_SECONDS:.0f} seconds"
         else:
-            time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
             continue
-        raise BenchmarkError(f"{target.name} {reason}. Its output:\n{log.read_text()[-4000:]}")
+        tail = log.read_text(errors="replace")[-4000:]
+        raise BenchmarkError(f"{target.name} {reason}. Its output:\n{tail}")
 
 
-def _answers_ping(port: int) -> bool:
+def _answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", "/ping")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -181,10 +215,15 @@ def _answers_ping(port: int) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the master, time to drain, then SIGKILL to whatever is left of its session."""
+    """SIGTERM to the master, time to drain, then SIGKILL to whatever is left of what it started."""
+    started = memory.tree(process.pid)
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    # Those that have made sessions of their own; nobody else got such a number in this moment.
+    for pid in started - {process.pid}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

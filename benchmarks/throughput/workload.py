@@ -25,16 +25,17 @@ class Workload(NamedTuple):
     """``Booster.inplace_predict`` of each row, from the saved model with one thread."""
 
 
-def make(directory: Path) -> Workload:
-    """Train the model, save it in ``directory / "model"`` and predict the rows with the library."""
+def make(directory: Path, name: str = "model") -> Workload:
+    """Train the model, save it in ``directory / name`` and predict the rows with the library."""
     random = np.random.default_rng(SEED)
     features = random.normal(size=(TRAINING_ROWS, FEATURES)).astype(np.float32)
     signal = features[:, 0] + features[:, 1] * features[:, 2] + np.sin(3 * features[:, 3])
     labels = (signal + random.normal(size=TRAINING_ROWS) > 0).astype(np.float32)
-    parameters = {"objective": "binary:logistic", "max_depth": DEPTH, "seed": SEED}
-    trained = xgb.train(parameters, xgb.DMatrix(features, labels), num_boost_round=TREES)
+    # On a busy machine several threads would wait for each other, for a minute in all.
+    parameters = {"objective": "binary:logistic", "max_depth": DEPTH, "seed": SEED, "nthread": 1}
+    trained = xgb.train(parameters, xgb.DMatrix(features, labels, nthread=1), num_boost_round=TREES)
 
-    model = directory / "model"
+    model = directory / name
     model.mkdir()
     trained.save_model(model / "model.ubj")
 

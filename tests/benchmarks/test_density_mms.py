@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,13 +45,6 @@ def test_the_server_listens_on_loopback_alone_and_finds_the_handler() -> None:
     } <= set(lines)
     assert "default_service_handler=/w/mms_handler.py:handle" in lines
     assert "model_store=/w/models" in lines
-
-
-def test_the_port_is_one_that_the_server_takes_and_nobody_has() -> None:
-    first = mms.free_port()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", first))
-        assert mms.free_port() in range(first + 1, 32_767)
 
 
 def test_the_handler_answers_a_prediction_a_line(stored: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from benchmarks.throughput.__main__ import main
 from benchmarks.throughput.baseline import create_app
 from benchmarks.throughput.generator import Load, parse
 from benchmarks.throughput.report import Bar, Cell, Measurement, judge, summarise, table
-from benchmarks.throughput.targets import executable
+from benchmarks.throughput.targets import PORTS, executable, free_port, free_ports
 from benchmarks.throughput.verify import same_prediction
 
 RESULT = {
@@ -120,10 +121,26 @@ def test_the_workload_has_the_stated_shape(tmp_path: Path) -> None:
     assert [path.name for path in work.model.iterdir()] == ["model.ubj"]
 
 
+def test_ports_are_different_ones_that_java_servers_take_and_nobody_has() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port()))
+        ports = free_ports(100)
+        assert len({*ports}) == 100
+        assert {*ports} <= {*PORTS} - {taken.getsockname()[1]}
+
+
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(BenchmarkError, match=r"^wrk is missing: apt-get install wrk$"):
         executable("wrk")
+
+
+def test_a_program_of_a_package_of_another_name_is_told_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BenchmarkError, match="java is missing: apt-get install openjdk-17-jre"):
+        executable("java")
 
 
 @pytest.mark.parametrize(
