@@ -74,7 +74,7 @@ class SingleModel:
             raise ModelNotFound(
                 f"There is no model {target.model[:100]!r}; this server's is {self._name!r}."
             )
-        return oip.routes(target, self.invoke, self.check)
+        return oip.handlers(target, self.invoke, self.check)
 
     def invoke(self, request: Request, reply: Reply) -> None:
         """Ask the model. Raises ServingError, or whatever the model raises."""

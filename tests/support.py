@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -134,11 +134,19 @@ class Answer(NamedTuple):
 FRAMING = {"content-length", "transfer-encoding", "connection", "keep-alive", "date"}
 
 
+BARE = Path(__file__).with_name("bare")
+"""Modules that are missing in images, and shall be where tests run."""
+
+
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without any setting of a server, and with those given."""
+    """This process's environment without any setting of a server, and with those given.
+
+    What runs in it finds no library that is only there for training.
+    """
     ours = ("SAGEMAKER_", "SERVING_", "OMP_")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
-    return {**kept, **variables}
+    path = os.pathsep.join([str(BARE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**kept, "PYTHONPATH": path, **variables}
 
 
 def cli(*arguments: str | Path) -> list[str]:
@@ -236,6 +244,9 @@ class Process(Server):
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
+Spawned = TypeVar("Spawned", bound=Process)
+
+
 def bound_port(variables: Mapping[str, str]) -> int:
     """The port on which a server with these variables listens; 0 where they name none there is."""
     text = variables.get("SAGEMAKER_BIND_TO_PORT", "8080")
@@ -253,25 +264,29 @@ def settled(answer: Answer) -> bool:
 
 
 @contextmanager
-def launched(model: Path, workspace: Path, *arguments: str, **variables: str) -> Iterator[Process]:
-    """A server of one worker, from its start; in the end it is stopped, if it has not ended."""
+def spawned(
+    kind: type[Spawned],
+    port: int,
+    command: Sequence[str | Path],
+    workspace: Path,
+    variables: Mapping[str, str],
+    folder: Path | None = None,
+) -> Iterator[Spawned]:
+    """A server's process, from its start; in the end it is stopped, if it has not ended.
+
+    Its log and its cache are in the workspace. It runs in a folder, by default that of the tests.
+    """
     log = workspace / "log"
-    given = {
-        "SAGEMAKER_BIND_TO_PORT": str(free_port()),
-        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
-        "SERVING_CACHE": str(workspace / "cache"),
-        "SM_MODEL_DIR": str(model),
-        **variables,
-    }
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*cli("serve", "--bind", "127.0.0.1"), *arguments],
+            command,
             stdout=file,
             stderr=file,
-            env=environment(**given),
+            cwd=folder,
+            env=environment(**{"SERVING_CACHE": str(workspace / "cache"), **variables}),
             start_new_session=True,
         )
-    server = Process(bound_port(given), process, log)
+    server = kind(port, process, log)
     try:
         yield server
         if server.ended() is None:
@@ -280,6 +295,20 @@ def launched(model: Path, workspace: Path, *arguments: str, **variables: str) ->
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextmanager
+def launched(model: Path, workspace: Path, *arguments: str, **variables: str) -> Iterator[Process]:
+    """A server of one worker, from its start; in the end it is stopped, if it has not ended."""
+    given = {
+        "SAGEMAKER_BIND_TO_PORT": str(free_port()),
+        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
+        "SM_MODEL_DIR": str(model),
+        **variables,
+    }
+    command = [*cli("serve", "--bind", "127.0.0.1"), *arguments]
+    with spawned(Process, bound_port(given), command, workspace, given) as server:
+        yield server
 
 
 @contextmanager

@@ -26,6 +26,7 @@ LAYERS = (
     "entry loading repository",
     "loader place",
     "room",
+    "opening",
     "registry",
     "management",
     "multi single",

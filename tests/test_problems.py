@@ -98,7 +98,7 @@ def test_the_cause_of_a_servers_error_is_logged(caplog: pytest.LogCaptureFixture
 def test_what_is_logged_has_the_requests_name(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(request: Request, more: object) -> Response:
+    def fail(request: Request, *more: object) -> Response:
         raise error from ValueError("the cause")
 
     problems.attempt(fail, post(x_request_id="order-7"), 1)

@@ -11,7 +11,8 @@ import pytest
 
 from serving import machine, sessions
 from serving.errors import BadRequest, FailedDependency
-from serving.sessions import MAX_WISH, NONE, Session, Sessions, wish
+from serving.sessions import MAX_WISH, NONE, wish
+from serving.sessions.store import Session, Sessions
 from serving.settings import Settings
 from serving.values import Request, Response
 from tests.support import post
@@ -333,6 +334,7 @@ def test_they_lie_in_shared_memory_where_that_can_be_written(
     if writable:
         memory.mkdir()
     monkeypatch.setattr(machine, "SHARED_MEMORY", memory)
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(temporary))
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     folder = memory if writable else temporary
     assert machine.default_sessions() == folder / "sagemaker_sessions"

@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", type=Path, default=Path("edge.zip"), help="[edge.zip]")
     add("--forward", metavar="URL", help="no model: pass all requests on to the server at URL")
     add("--sample", type=Path, metavar="FILE", help="rows on which a converted model is compared")
-    add("--python", default="", metavar="VERSION", help="of Lambda's runtime [this one's]")
+    add("--python", default="", metavar="VERSION", help="of Lambda's runtime [this one's, or 3.13]")
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
     """
     if (options.model is None) == (options.forward is None):
         raise SettingError("Name a model, or a server with --forward URL, and not both.")
-    from serving.bundle import edge, libraries
+    from serving.bundle import edge
     from serving.bundle.archive import Size, mib
     from serving.preparing import model_folder, with_code
 
@@ -53,9 +53,11 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
         print(sentence)
     for name, text in sorted(built.variables.items()):
         print(f"{name}={text}")
-    version = options.python or libraries.here()
     tried = "tried out here" if built.tried else "not tried out: this is another Python"
-    print(f"{options.output}: for Python {version}, {tried}")
-    if libraries.too_old(version):
-        print(f"Lambda's Python {version} has too old a C library for this; see docs/edge.md.")
+    print(f"{options.output}: for Python {built.python}, {tried}")
+    if not built.compiled:
+        print(
+            f"It has no bytecode, since there is no python{built.python} on the PATH: each start "
+            "compiles it first, which takes seconds."
+        )
     return 0

@@ -7,9 +7,8 @@ matrix so, see matrix.py.
 import importlib
 import io
 import struct
-import zipfile
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -17,6 +16,9 @@ from serving.codecs import matrix, npy
 from serving.codecs.base import Codec, Outputs, Sparse
 from serving.errors import DecodeError, NotAcceptable, PayloadTooLarge
 from serving.media import MediaType
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
 
 MEDIA_TYPE = "application/x-npz"
 
@@ -30,11 +32,12 @@ MAGIC = b"PK\x03\x04"
 _ENTRY = b"PK\x01\x02"
 """What each entry of a zip archive's directory begins with."""
 
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError),
-    *(OSError, OverflowError, RuntimeError, ValueError),
-)
-"""What the standard library raises for archives that are damaged, or beyond it."""
+STORED, DEFLATED = 0, 8
+"""Methods of compression, by their numbers in a zip archive."""
+
+_UNREADABLE = (zlib.error, struct.error, EOFError, OSError, OverflowError, RuntimeError, ValueError)
+"""What the standard library raises, besides its own error, for archives that are damaged, or beyond
+it."""
 
 
 def decode(body: bytes, media: MediaType) -> NDArray[Any] | dict[str, NDArray[Any]] | Sparse:  # noqa: ARG001
@@ -97,6 +100,8 @@ def _arrays(body: bytes) -> dict[str, NDArray[Any]]:
         raise DecodeError(f"The body is not in the npz format: it does not begin with {MAGIC!r}.")
     if body.count(_ENTRY) > MAX_ARRAYS:
         raise PayloadTooLarge(f"The body has more than {MAX_ARRAYS} arrays.")
+    import zipfile  # with which nothing should begin that has no such body
+
     arrays: dict[str, NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -109,7 +114,7 @@ def _arrays(body: bytes) -> dict[str, NDArray[Any]]:
                 if name in arrays:
                     raise DecodeError(f"{_named(name)} is there twice.")
                 arrays[name] = _array(archive, member, name)
-    except _UNREADABLE as error:
+    except (zipfile.BadZipFile, *_UNREADABLE) as error:
         raise DecodeError(
             f"The body is not in the npz format, a zip archive of arrays: {error}."
         ) from error
@@ -118,11 +123,11 @@ def _arrays(body: bytes) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArray[Any]:
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+def _array(archive: "ZipFile", member: "ZipInfo", name: str) -> NDArray[Any]:
+    if member.compress_type not in (STORED, DEFLATED):
         raise DecodeError(
             f"{_named(name)} is compressed by method {member.compress_type} of zip archives; only "
-            f"method {zipfile.ZIP_DEFLATED}, which savez_compressed uses, is read."
+            f"method {DEFLATED}, which savez_compressed uses, is read."
         )
     with archive.open(member) as file:
         data = file.read(member.file_size)

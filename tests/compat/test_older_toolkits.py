@@ -19,7 +19,7 @@ from serving.compat.sagemaker_containers.beta.framework import (
 )
 from serving.compat.sagemaker_xgboost_container import data_utils, distributed, encoder
 from serving.errors import DecodeError, UnsupportedMediaType
-from tests.engines.test_xgboost import as_recordio
+from tests.engines.xgboost.bodies import as_recordio
 
 ROWS = np.array([[1, np.nan], [3, 4]], np.float32)
 

@@ -15,6 +15,7 @@ from tests.conftest import MakeSettings
 from tests.containers import docker
 from tests.contract.places import ContainerPlace, Place, ProcessPlace
 from tests.contract.scripts import MIRROR, script_model
+from tests.hosts.web import stream_in
 from tests.models import SCRIPT, classes, doubling, stump
 from tests.support import PATIENCE, Answer, Recorder
 
@@ -44,6 +45,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (folders["script"] / "code" / "inference.py").write_text(SCRIPT)
     (folders["broken"] / "xgboost-model").write_bytes(stump().save_raw("ubj")[:-100])
     return folders
+
+
+@pytest.fixture(scope="session")
+def served(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The models of the cases, and one whose answers are streams."""
+    return {**models, "streams": Path(stream_in(tmp_path_factory.mktemp("streams")))}
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.density import mms
+from benchmarks.throughput.targets import PORTS
 from serving.values import Request
 from tests.contract.cases import JSON, Case
 from tests.support import PATIENCE, Answer, Process, Server, cli, environment
@@ -69,7 +70,7 @@ def name(case: Case) -> str:
     return f"{case.model}: {case.name}"
 
 
-_ports = iter(random.sample(mms.PORTS, 1000))
+_ports = iter(random.sample(PORTS, 1000))
 
 
 def free_port() -> int:

@@ -19,7 +19,7 @@ from tests.contract.cases import ATTRIBUTES, CSV, JSON, get, post
 from tests.contract.places import Place
 from tests.contract.scripts import FRAGILE, STACKABLE, STREAMING, Gate, script_model
 from tests.support import Answer, Server, healthy
-from tests.test_requirements import make_wheel
+from tests.wheels import make_wheel
 
 CONTEXT = """
 import json

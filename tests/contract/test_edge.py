@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from serving import configuration
-from serving.bundle import archive, edge, trial
+from serving.bundle import archive, bytecode, edge, libraries, trial
 from serving.errors import ArchiveError, ModelLoadError
 from serving.values import Request
 from tests.contract.cases import CASES, Case
@@ -67,12 +67,19 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
+@pytest.fixture(autouse=True)
+def for_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "OLDEST_PYTHON", (3, 11))
+
+
 @pytest.fixture(scope="module")
 def packages(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A package of each model, zipped fast."""
     folder = tmp_path_factory.mktemp("packages")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archive, "LEVEL", 1)
+        patch.setattr(libraries, "OLDEST_PYTHON", (3, 11))  # whatever runs this
+        patch.setattr(bytecode, "interpreter", lambda _: None)  # as most are made, and faster
         patch.setattr(trial, "run", lambda *_: None)  # it is run here
         made = {name: folder / f"{name}.zip" for name in models.keys() - NO_PACKAGE}
         for name, path in made.items():

@@ -13,14 +13,13 @@ from tests.conftest import MakeSettings
 from tests.contract.cases import CASES, JSON, Case
 from tests.contract.conftest import Ask
 from tests.hosts.aws_lambda.shapes import SHAPES, Context, Shape, answer, sent
-from tests.support import PATIENCE
 
 
 @pytest.fixture(scope="module")
 def hosts(models: dict[str, Path], make_settings: MakeSettings) -> Iterator[dict[str, Host]]:
     found = {name: Host(make_settings(), folder) for name, folder in models.items()}
     for host in found.values():
-        host.settled(PATIENCE)
+        host.settled()
     yield found
     for host in found.values():
         host.close()

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from tests.contract.cases import JSON
+from tests.contract.headers import GIVEN, SET
 from tests.contract.many import Many, own_platform, own_repository, platform, refused, told
 from tests.contract.places import Place
 from tests.contract.scripts import FRAGILE, MIRROR, Gate, script_model
-from tests.contract.test_headers import GIVEN, SET
 from tests.support import Answer, healthy
-from tests.test_requirements import make_wheel
+from tests.wheels import make_wheel
 
 TEXT = "text/plain"
 

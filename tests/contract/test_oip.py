@@ -16,10 +16,10 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from tests.contract.cases import JSON, post
 from tests.contract.conftest import MakeModel
+from tests.contract.files import write
 from tests.contract.many import own_platform, own_repository
 from tests.contract.networks import Affine, scripted, sums
 from tests.contract.places import Place
-from tests.contract.test_multi_model import write
 from tests.models import SCRIPT, stump
 from tests.support import Server
 

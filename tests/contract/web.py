@@ -1,20 +1,28 @@
 """Web servers of others, with our application or a site that has it, in processes of their own."""
 
-import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from pathlib import Path
 
+import pytest
+
 from serving.values import Request
-from tests.support import PATIENCE, Answer, Process, environment, free_port, settled
+from tests.contract.cases import CASES, post
+from tests.support import PATIENCE, Answer, Process, free_port, settled, spawned
 
 ROOT = Path(__file__).parents[2]
+
+EACH_CASE = pytest.mark.parametrize(
+    "case", CASES, ids=[f"{case.model}: {case.name}" for case in CASES]
+)
+
+Servers = dict[str, "Web"]
+"""By the names of their models."""
 
 
 class Web(Process):
@@ -55,29 +63,12 @@ class Web(Process):
 
 
 @contextmanager
-def web(module: str, *arguments: str, workspace: Path, **variables: str) -> Iterator[Web]:
+def running(module: str, *arguments: str, workspace: Path, **variables: str) -> Iterator[Web]:
     """Run the module of a web server, whose arguments name its ``{port}``."""
-    port, log = free_port(), workspace / "log"
+    port = free_port()
     command = [sys.executable, "-m", module, *(each.format(port=port) for each in arguments)]
-    given = {"SERVING_CACHE": str(workspace / "cache"), **variables}
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            command,
-            stdout=file,
-            stderr=file,
-            cwd=ROOT,
-            env=environment(**given),
-            start_new_session=True,
-        )
-    server = Web(port, process, log)
-    try:
+    with spawned(Web, port, command, workspace, variables, ROOT) as server:
         yield server
-        if server.ended() is None:
-            server.stop()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def uvicorn(application: str, *options: str) -> tuple[str, ...]:
@@ -100,13 +91,13 @@ def waitress(application: str, *options: str) -> tuple[str, ...]:
 @contextmanager
 def one_each(
     arguments: tuple[str, ...], models: dict[str, Path], make_workspace: Callable[[], Path]
-) -> Iterator[dict[str, Web]]:
+) -> Iterator[Servers]:
     """A server for each model, which is loaded, or has failed to load."""
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
 
         def start(name: str) -> tuple[str, Web]:
             model = str(models[name])
-            server = web(*arguments, workspace=make_workspace(), SERVING_MODEL=model)
+            server = running(*arguments, workspace=make_workspace(), SERVING_MODEL=model)
             return name, stack.enter_context(server)
 
         servers = dict(pool.map(start, models))
@@ -118,14 +109,32 @@ def one_each(
 @contextmanager
 def site_of(
     arguments: tuple[str, ...], models: dict[str, Path], workspace: Path
-) -> Iterator[dict[str, Web]]:
+) -> Iterator[Servers]:
     """A site that serves all the models, each below its prefix."""
     folder = workspace / "models"
     folder.mkdir()
     for name, model in models.items():
         (folder / name).symlink_to(model)
-    with web(*arguments, workspace=workspace, SITE_MODELS=str(folder)) as server:
+    with running(*arguments, workspace=workspace, SITE_MODELS=str(folder)) as server:
         servers = {name: server.below(f"/models%20of%20ours/{name}") for name in models}
         for each in servers.values():
             each.wait_until(settled)
         yield servers
+
+
+def sends_chunks_as_they_are_made(servers: Servers) -> None:
+    request = post(b"for ever", "application/octet-stream")
+    with servers["streams"].begun(request) as response:
+        assert response.read(9) == b"one more "
+
+
+def leaves_a_stream_that_fails_unfinished(servers: Servers) -> None:
+    request = post(b"fail", "application/octet-stream")
+    with servers["streams"].begun(request) as response, pytest.raises(IncompleteRead) as failure:
+        response.read()
+    assert failure.value.partial == b"one "
+
+
+def refuses_a_large_body_by_its_head(servers: Servers) -> None:
+    head = "POST {path} HTTP/1.1\nHost: any\nContent-Length: 99999999\n"
+    assert servers["stump"].told(head).startswith(b"HTTP/1.1 413")

@@ -1,4 +1,4 @@
-"""Objects that scripts return as responses; bodies and pairs are in test_script."""
+"""Objects that scripts return as responses; bodies and pairs are in script/test_answers."""
 
 import asyncio
 from collections.abc import Iterator

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import xgboost
 from numpy.typing import NDArray
@@ -79,6 +80,27 @@ def test_an_onnx_model_of_another_kind_is_refused(
     onnx.save(doubling(), tmp_path / f"model{CONVERTED}")
     with pytest.raises(ModelLoadError, match="was not made of an XGBoost model"):
         engines.load(tmp_path, make_settings())
+
+
+def test_trees_take_nothing_of_a_gpu(
+    tmp_path: Path,
+    make_settings: MakeSettings,
+    boosters: dict[str, xgboost.Booster],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / f"model{CONVERTED}").write_bytes(to_onnx(boosters["logistic"]))
+    asked: list[Any] = []
+    real = onnxruntime.InferenceSession
+
+    def session(path: Path, options: Any, providers: Any) -> Any:
+        asked.extend(providers)
+        return real(path, options, ["CPUExecutionProvider"])
+
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    assert engines.load(tmp_path, make_settings()).devices == ("cpu",)
+    assert [name for name, _ in asked] == ["CPUExecutionProvider"]
 
 
 def test_a_script_cannot_work_with_it(

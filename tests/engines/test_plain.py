@@ -1,4 +1,4 @@
-"""What a script without an input_fn gets of an npz body; its other defaults are in test_script."""
+"""What a script without an input_fn gets of an npz body; other defaults: script/test_model_fn."""
 
 import importlib
 import io

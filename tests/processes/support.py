@@ -3,8 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from serving.processes.launcher import Launcher
@@ -72,6 +72,7 @@ class Subject:
         self, folder: Path, settings: Settings, launcher: Launcher, name: str = "one"
     ) -> None:
         loop = asyncio.get_running_loop()
+        self.folder, self.launcher = folder, launcher
         self.settled: asyncio.Future[str] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
         self.process = ModelProcess(
@@ -119,6 +120,10 @@ class Subject:
         done = asyncio.Event()
         self.process.finish(done.set)
         await asyncio.wait_for(done.wait(), PATIENCE)
+
+
+Loaded = Callable[..., AbstractAsyncContextManager[Subject]]
+"""Starts a process for a model of a script, of settings by name; it has loaded the model."""
 
 
 def is_there(pid: int) -> bool:

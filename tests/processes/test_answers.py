@@ -14,13 +14,7 @@ from serving.settings import MIB
 from serving.values import Request
 from tests.conftest import MakeSettings
 from tests.models import SCRIPT
-from tests.processes.support import (
-    Subject,
-    began,
-    launching,
-    let_go,
-    write_model,
-)
+from tests.processes.support import Loaded, Subject, began, launching, let_go, write_model
 from tests.support import PATIENCE, Recorder, Run, post
 
 NUMBERS = "text/x-numbers"
@@ -59,27 +53,20 @@ def test_the_answer_is_that_of_a_server_of_one_model(
     run(scenario())
 
 
-def test_each_of_many_requests_at_once_gets_its_own_answer(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_each_of_many_requests_at_once_gets_its_own_answer(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             answers = await asyncio.gather(*(subject.evaluate(f"{n} * 2") for n in range(80)))
             assert answers == [str(n * 2) for n in range(80)]
 
     run(scenario())
 
 
-def test_a_body_of_50_megabytes_goes_there_and_back(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_a_body_of_50_megabytes_goes_there_and_back(run: Run, loaded: Loaded) -> None:
     echo = "def model_fn(folder): pass\ndef transform_fn(model, body, *types): return body\n"
 
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", echo)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(echo) as subject:
             body = os.urandom(MIB) * 50
             reply = Recorder()
             subject.process.handle(post(body, content_type="text/x"), reply)
@@ -90,12 +77,9 @@ def test_a_body_of_50_megabytes_goes_there_and_back(
     run(scenario())
 
 
-def test_a_request_that_cannot_be_passed_on_leaves_nothing_behind(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_a_request_that_cannot_be_passed_on_leaves_nothing_behind(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             with pytest.raises(BadRequest):
                 subject.process.handle(post(b"1", x_name="\ud800"), Recorder())
             await subject.finish()
@@ -103,13 +87,9 @@ def test_a_request_that_cannot_be_passed_on_leaves_nothing_behind(
     run(scenario())
 
 
-def test_what_a_process_has_no_time_to_read_waits_up_to_a_limit(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_what_a_process_has_no_time_to_read_waits_up_to_a_limit(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(max_queue=4), launcher).load()
+        async with loaded(max_queue=4) as subject:
             subject.send("ctypes.PyDLL(None).pause()")  # with the interpreter's lock
             request = post(bytes(MIB))
             for _ in range(3):
@@ -122,26 +102,20 @@ def test_what_a_process_has_no_time_to_read_waits_up_to_a_limit(
     run(scenario())
 
 
-def test_a_request_whose_time_is_over_is_answered_504(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_a_request_whose_time_is_over_is_answered_504(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded() as subject:
             running = subject.send("meet()")
-            await began(folder)
+            await began(subject.folder)
             late = subject.send("1", deadline=time.monotonic() + 0.01)
             assert (await late.answer()).status == 504
-            let_go(folder)
+            let_go(subject.folder)
             assert (await running.answer()).status == 200
 
     run(scenario())
 
 
-def test_a_request_whose_client_has_left_is_dropped_there(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_a_request_whose_client_has_left_is_dropped_there(run: Run, loaded: Loaded) -> None:
     seen = asyncio.Event()
 
     class Leaver(Recorder):
@@ -153,16 +127,14 @@ def test_a_request_whose_client_has_left_is_dropped_there(
 
     async def scenario() -> None:
         seen.clear()
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded() as subject:
             running = subject.send("meet()")
-            await began(folder)
+            await began(subject.folder)
             reply = Leaver()
             subject.process.handle(post(b"'unwanted'"), reply)
             await asyncio.wait_for(seen.wait(), PATIENCE)
             await subject.process.counts()  # the process has read what was sent before
-            let_go(folder)
+            let_go(subject.folder)
             assert (await running.answer()).status == 200
             assert await subject.evaluate("log") == "['meet()', 'log']"
             assert reply.answers == []
@@ -170,12 +142,9 @@ def test_a_request_whose_client_has_left_is_dropped_there(
     run(scenario())
 
 
-def test_what_a_process_has_counted_can_be_asked_and_stays_known(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_what_a_process_has_counted_can_be_asked_and_stays_known(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             assert (await subject.process.counts())["requests"] == {}
             await subject.evaluate("1")
             await subject.ask("nonsense(")

@@ -19,6 +19,7 @@ from serving.values import Response
 from tests.conftest import MakeSettings
 from tests.processes.support import (
     OBEDIENT,
+    Loaded,
     Subject,
     began,
     is_there,
@@ -52,13 +53,9 @@ def test_a_template_ends_in_order_though_the_server_went_without_hearing_all() -
 
 
 @uvloop_only
-def test_of_one_that_has_ended_nothing_is_left_for_the_collector(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_of_one_that_has_ended_nothing_is_left_for_the_collector(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded() as subject:
             assert await subject.evaluate("1 + 1") == "2"
             await subject.finish()
             await asyncio.wait_for(subject.process._channel.closed.wait(), PATIENCE)
@@ -76,21 +73,19 @@ def test_of_one_that_has_ended_nothing_is_left_for_the_collector(
 
 @uvloop_only
 def test_finishing_waits_for_what_runs_and_for_the_end_of_the_process(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
+    run: Run, loaded: Loaded
 ) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded() as subject:
             pid = subject.process.pid
             running, waiting = subject.send("meet()"), subject.send("1 + 1")
-            await began(folder)
+            await began(subject.folder)
             finishing = asyncio.create_task(subject.finish())
             await subject.process.counts()
             with pytest.raises(ModelNotReady, match="is being unloaded"):
                 subject.send("1")
             assert is_there(pid)
-            let_go(folder)
+            let_go(subject.folder)
             await finishing
             assert not is_there(pid)
             assert [reply.answers[0].body for reply in (running, waiting)] == [b"met", b"2"]
@@ -101,9 +96,7 @@ def test_finishing_waits_for_what_runs_and_for_the_end_of_the_process(
 
 
 @uvloop_only
-def test_a_script_can_tidy_up_when_its_model_finishes(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_a_script_can_tidy_up_when_its_model_finishes(run: Run, loaded: Loaded) -> None:
     script = """
 import atexit
 from pathlib import Path
@@ -114,24 +107,20 @@ def transform_fn(*arguments):
 """
 
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", script)
-            subject = await Subject(folder, make_settings(), launcher).load()
-            assert not (folder / "tidied").exists()
+        async with loaded(script) as subject:
+            assert not (subject.folder / "tidied").exists()
             await subject.finish()
-            assert (folder / "tidied").exists()
+            assert (subject.folder / "tidied").exists()
 
     run(scenario())
 
 
 @uvloop_only
-def test_closing_waits_for_nothing(run: Run, tmp_path: Path, make_settings: MakeSettings) -> None:
+def test_closing_waits_for_nothing(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded() as subject:
             running = subject.send("meet()")
-            await began(folder)
+            await began(subject.folder)
             subject.process.close()
             assert says(await running.answer(), "The model was unloaded.")
             await subject.finish()
@@ -165,16 +154,16 @@ def test_a_model_can_be_closed_before_it_has_a_process(
     ids=["exit", "kill", "crash"],
 )
 def test_a_process_that_ends_by_itself_is_told_to_all_who_wait(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, end: str, words: str
+    run: Run, tmp_path: Path, make_settings: MakeSettings, loaded: Loaded, end: str, words: str
 ) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
-            other = await Subject(write_model(tmp_path / "o"), make_settings(), launcher).load()
+        async with loaded() as subject:
+            other = await Subject(
+                write_model(tmp_path / "o"), make_settings(), subject.launcher
+            ).load()
             replies = [subject.send(command) for command in ("meet()", end, "1")]
-            await began(folder)
-            let_go(folder)
+            await began(subject.folder)
+            let_go(subject.folder)
             assert words in await subject.loss()
             assert (await replies[0].answer()).status == 200
             assert says(await replies[1].answer(), words)
@@ -182,7 +171,7 @@ def test_a_process_that_ends_by_itself_is_told_to_all_who_wait(
             with pytest.raises(ModelNotReady, match=words):
                 subject.send("1")
             assert await other.evaluate("1 + 1") == "2"
-            again = await Subject(folder, make_settings(), launcher).load()
+            again = await Subject(subject.folder, make_settings(), subject.launcher).load()
             assert await again.evaluate("1 + 1") == "2"
 
     run(scenario())
@@ -205,14 +194,12 @@ def hang_up(server):
 
 @uvloop_only
 def test_a_process_that_has_closed_its_connection_is_ended(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    run: Run, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.processes.process.END_SECONDS", 0.1)
 
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", HANGING_UP)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(HANGING_UP) as subject:
             await subject.evaluate(f"__import__('atexit').register(lambda: {STUCK})")
             running = subject.send(f"[hang_up({os.getpid()}), meet()]")
             assert "was ended by SIGKILL" in await subject.loss()
@@ -243,13 +230,12 @@ def test_a_process_that_does_not_react_is_ended(
 
 @uvloop_only
 def test_a_process_that_does_not_end_is_killed(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    run: Run, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.processes.process.END_SECONDS", 0.1)
 
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             await subject.evaluate(f"__import__('atexit').register(lambda: {STUCK})")
             await subject.finish()
 
@@ -257,18 +243,14 @@ def test_a_process_that_does_not_end_is_killed(
 
 
 @uvloop_only
-def test_what_a_script_started_ends_with_its_process(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_what_a_script_started_ends_with_its_process(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded() as subject:
             command = f"['sleep', '{10 * PATIENCE}']"
             opened = "stdout=(folder / 'began').open('wb')"
             asked = subject.send(f"log.append(subprocess.Popen({command}, {opened}))")
             # At its end when nobody has it open for writing any more.
-            output = asyncio.create_task(began(folder))
+            output = asyncio.create_task(began(subject.folder))
             await asked.answer()
             subject.process.close()
             await output
@@ -278,19 +260,17 @@ def test_what_a_script_started_ends_with_its_process(
 
 @uvloop_only
 def test_the_template_takes_the_models_with_it_and_is_replaced(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
+    run: Run, make_settings: MakeSettings, loaded: Loaded
 ) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded() as subject:
             running = subject.send("meet()")
-            await began(folder)
-            os.kill(launcher.pid, signal.SIGKILL)
+            await began(subject.folder)
+            os.kill(subject.launcher.pid, signal.SIGKILL)
             words = "ended with the process that it was forked from"
             assert words in await subject.loss()
             assert says(await running.answer(), words)
-            again = await Subject(folder, make_settings(), launcher).load()
+            again = await Subject(subject.folder, make_settings(), subject.launcher).load()
             assert await again.evaluate("1 + 1") == "2"
 
     run(scenario())

@@ -10,7 +10,7 @@ from serving.settings import Settings
 from tests.conftest import MakeSettings
 from tests.processes.support import Subject, launching, write_model
 from tests.support import Run
-from tests.test_requirements import make_wheel
+from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
 

@@ -15,7 +15,7 @@ from serving.processes import packets
 from serving.processes.packets import Kind, Packet
 from serving.processes.template import Template
 from tests.conftest import MakeSettings
-from tests.processes.support import Subject, is_there, launching, write_model
+from tests.processes.support import Loaded, Subject, is_there, launching, write_model
 from tests.support import PATIENCE, Run
 
 uvloop_only = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
@@ -30,12 +30,9 @@ while control.recv(LAYOUT.size):
 
 
 @uvloop_only
-def test_the_template_is_small_and_holds_no_model_library(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_the_template_is_small_and_holds_no_model_library(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             modules = set((await subject.evaluate("' '.join(sys.modules)")).split())
             assert {"numpy", "orjson", "uvloop", "serving.application"} <= modules
             assert not modules & {"torch", "xgboost", "onnxruntime", "scipy", "sklearn", "pandas"}

@@ -11,27 +11,18 @@ import uvloop
 from serving.errors import ModelNotReady
 from serving.processes import memory
 from tests.conftest import MakeSettings
-from tests.processes.support import (
-    Subject,
-    began,
-    is_there,
-    launching,
-    write_model,
-)
+from tests.processes.support import Loaded, Subject, began, is_there, launching, write_model
 from tests.support import Run
 
 pytestmark = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
 
 
-def test_a_model_answers_from_a_process_of_its_own(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_a_model_answers_from_a_process_of_its_own(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             pid = int(await subject.evaluate("os.getpid()"))
             assert pid == subject.process.pid
-            assert pid not in (os.getpid(), launcher.pid)
+            assert pid not in (os.getpid(), subject.launcher.pid)
             assert subject.process.engine == "script"
 
     run(scenario())
@@ -122,15 +113,14 @@ def test_that_there_was_no_memory_for_a_model_is_told(
 
 
 def test_a_process_uses_a_gpu_while_it_or_what_it_started_has_one_open(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = tmp_path / "nvidia0"
     device.touch()
     monkeypatch.setattr(memory, "GPUS", str(tmp_path / "nvidia"))
 
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             assert not subject.process.on_gpu()
             await subject.evaluate(f"log.append(open({str(device)!r}))")
             assert subject.process.on_gpu()
@@ -182,14 +172,11 @@ def test_a_model_that_loads_is_not_asked_yet(
     run(scenario())
 
 
-def test_memory_is_that_of_the_process_and_what_it_started(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_memory_is_that_of_the_process_and_what_it_started(run: Run, loaded: Loaded) -> None:
     hungry = "import sys; held = bytes(range(256)) * 200_000; print(flush=True); sys.stdin.read()"
 
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             before = subject.process.memory()
             await subject.evaluate("log.append(bytes(range(256)) * 200_000)")
             own = subject.process.memory()
@@ -205,14 +192,11 @@ def test_memory_is_that_of_the_process_and_what_it_started(
     run(scenario())
 
 
-def test_signals_for_the_server_do_not_end_a_model(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
-) -> None:
+def test_signals_for_the_server_do_not_end_a_model(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             for number in (signal.SIGINT, signal.SIGTERM):
-                os.kill(launcher.pid, number)
+                os.kill(subject.launcher.pid, number)
                 os.kill(subject.process.pid, number)
             assert os.getpgid(subject.process.pid) == subject.process.pid
             assert await subject.evaluate("1 + 1") == "2"
@@ -225,7 +209,7 @@ def test_signals_for_the_server_do_not_end_a_model(
 
 
 def test_the_log_of_a_model_goes_where_the_servers_does(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, capfd: pytest.CaptureFixture[str]
+    run: Run, loaded: Loaded, capfd: pytest.CaptureFixture[str]
 ) -> None:
     script = """
 import logging
@@ -237,9 +221,7 @@ def transform_fn(*arguments):
 """
 
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", script)
-            subject = await Subject(folder, make_settings(log_format="json"), launcher).load()
+        async with loaded(script, log_format="json") as subject:
             await subject.finish()
 
     run(scenario())
@@ -250,14 +232,13 @@ def transform_fn(*arguments):
 
 
 def test_a_model_is_what_the_kernel_ends_first_where_memory_runs_out(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
+    run: Run, loaded: Loaded
 ) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            subject = await Subject(write_model(tmp_path / "m"), make_settings(), launcher).load()
+        async with loaded() as subject:
             scores = [
                 int(Path(f"/proc/{pid}/oom_score_adj").read_text())
-                for pid in (subject.process.pid, launcher.pid, "self")
+                for pid in (subject.process.pid, subject.launcher.pid, "self")
             ]
             assert scores[0] > max(scores[1:])
 

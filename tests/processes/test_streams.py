@@ -12,7 +12,7 @@ from serving.application import Application
 from serving.errors import ServiceUnavailable, ServingError
 from serving.values import Response
 from tests.conftest import MakeSettings
-from tests.processes.support import OBEDIENT, Subject, began, launching, let_go, write_model
+from tests.processes.support import OBEDIENT, Loaded, Subject, began, launching, let_go, write_model
 from tests.support import PATIENCE, Recorder, Run, post
 
 pytestmark = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
@@ -49,13 +49,9 @@ async def failure(body: AsyncIterator[bytes]) -> ServingError:
     return caught.value
 
 
-def test_chunks_are_made_when_they_are_wanted(
-    run: Run, tmp_path: Any, make_settings: MakeSettings
-) -> None:
+def test_chunks_are_made_when_they_are_wanted(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", STREAMING)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(STREAMING) as subject:
             answer = await subject.ask("counting(3)")
             body = stream(answer)
             assert answer.status == 200
@@ -63,25 +59,21 @@ def test_chunks_are_made_when_they_are_wanted(
             assert await anext(body) == b"0 "
             assert (await subject.evaluate("log")).endswith("0, 'log']")
             rest = asyncio.create_task(read(body))
-            await began(folder)
+            await began(subject.folder)
             assert await rest == b"1 2 "
             assert [chunk async for chunk in body] == []
 
     run(scenario())
 
 
-def test_a_generator_stops_when_its_reader_does(
-    run: Run, tmp_path: Any, make_settings: MakeSettings
-) -> None:
+def test_a_generator_stops_when_its_reader_does(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", STREAMING)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(STREAMING) as subject:
             body = stream(await subject.ask("counting(10**9)"))
             assert await anext(body) == b"0 "
             await body.aclose()
             await body.aclose()
-            await began(folder)
+            await began(subject.folder)
             assert await subject.evaluate("log[-2:]") == "['closed', 'log[-2:]']"
             with pytest.raises(StopAsyncIteration):
                 await anext(body)
@@ -91,32 +83,26 @@ def test_a_generator_stops_when_its_reader_does(
 
 
 def test_a_reader_that_is_cancelled_while_it_waits_stops_the_generator(
-    run: Run, tmp_path: Any, make_settings: MakeSettings
+    run: Run, loaded: Loaded
 ) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", STREAMING)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(STREAMING) as subject:
             body = stream(await subject.ask("(meet() for _ in range(10**9))"))
             reader = asyncio.create_task(anext(body))
-            await began(folder)
+            await began(subject.folder)
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
             await body.aclose()
-            let_go(folder)
+            let_go(subject.folder)
             assert await subject.evaluate("1") == "1"
             await subject.finish()
 
     run(scenario())
 
 
-def test_a_body_whose_client_left_before_it_was_read_is_dropped(
-    run: Run, tmp_path: Any, make_settings: MakeSettings
-) -> None:
+def test_a_body_whose_client_left_before_it_was_read_is_dropped(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", STREAMING)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(STREAMING) as subject:
             reply = subject.send("counting(3)")
             await reply.answer()
             reply.gone = True
@@ -154,13 +140,9 @@ def test_an_error_in_a_stream_is_that_of_a_server_of_one_model(
     run(scenario())
 
 
-def test_a_stream_breaks_off_with_the_process(
-    run: Run, tmp_path: Any, make_settings: MakeSettings
-) -> None:
+def test_a_stream_breaks_off_with_the_process(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", STREAMING)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(STREAMING) as subject:
             body = stream(await subject.ask("(os._exit(3) if i else 'x' for i in (0, 1))"))
             assert await anext(body) == b"x"
             error = await asyncio.wait_for(failure(body), PATIENCE)
@@ -172,34 +154,26 @@ def test_a_stream_breaks_off_with_the_process(
     run(scenario())
 
 
-def test_a_model_that_finishes_lets_streams_go_on(
-    run: Run, tmp_path: Any, make_settings: MakeSettings
-) -> None:
+def test_a_model_that_finishes_lets_streams_go_on(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", STREAMING)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(STREAMING) as subject:
             body = stream(await subject.ask("counting(3)"))
             finishing = asyncio.create_task(subject.finish())
             reading = asyncio.create_task(read(body))
-            await began(folder)
+            await began(subject.folder)
             assert await reading == b"0 1 2 "
             await finishing
 
     run(scenario())
 
 
-def test_what_a_stream_has_open_is_closed_when_its_process_ends(
-    run: Run, tmp_path: Any, make_settings: MakeSettings
-) -> None:
+def test_what_a_stream_has_open_is_closed_when_its_process_ends(run: Run, loaded: Loaded) -> None:
     async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m", STREAMING)
-            subject = await Subject(folder, make_settings(), launcher).load()
+        async with loaded(STREAMING) as subject:
             body = stream(await subject.ask("counting(10)"))
             await anext(body)
             subject.process.close()
-            await began(folder)  # the generator's end
+            await began(subject.folder)  # the generator's end
             error = cast("ServiceUnavailable", await failure(body))
             assert "was unloaded" in str(error)
 
