@@ -65,6 +65,10 @@ ENGINES = (
     Known("neuron", (*TORCH, "neuron.json"), _neuron),
 )
 
+FORKABLE = {"xgboost"}
+"""Libraries that are whole after a fork: other than ONNX Runtime and PyTorch, it has no threads
+before it first predicts. Processes that it was imported for share its memory, and that of SciPy."""
+
 RECOGNISED = (
     "xgboost-model, *.ubj, *.xgb, *.bst or a booster's *.json (xgboost), *.onnx (onnx), "
     "*.pt, *.pth or *.pt2 (torch, or neuron where Neuron compiled them)"
@@ -112,14 +116,30 @@ def _plain(folder: Path, settings: Settings) -> Model:
 
 def prepare(folder: Path, settings: Settings) -> None:
     """Import the libraries that a model directory needs, if it is known which, and are there."""
-    with suppress(ModelLoadError, OSError):
-        engine, files = recognise(folder, settings)
-        for library in _libraries(engine, files, settings.engine):
-            with suppress(ImportError):
+    for library in _libraries(folder, settings):
+        with suppress(ImportError):
+            importlib.import_module(library)
+
+
+def share(folder: Path, settings: Settings) -> None:
+    """Import before a fork what `prepare` would after it, where the processes can share that.
+
+    A script may bring other versions of the libraries.
+    """
+    with suppress(ModelLoadError, ImportError):
+        if programs.find(folder, settings) is None:
+            for library in FORKABLE.intersection(_libraries(folder, settings)):
                 importlib.import_module(library)
 
 
-def _libraries(engine: Engine, files: list[Path], wanted: str) -> list[str]:
+def _libraries(folder: Path, settings: Settings) -> list[str]:
+    with suppress(ModelLoadError, OSError):
+        engine, files = recognise(folder, settings)
+        return _predicting(engine, files, settings.engine)
+    return []
+
+
+def _predicting(engine: Engine, files: list[Path], wanted: str) -> list[str]:
     """What predicts: for boosters that are converted too, both or the one that is wanted."""
     converted = [path for path in files if path.name.endswith(CONVERTED)]
     if not converted:
@@ -163,8 +183,9 @@ def recognise(folder: Path, settings: Settings) -> tuple[Engine, list[Path]]:
         found = [(_xgboost(), pickles)]
     if not found:
         names = sorted(path.name for path in folder.iterdir())
+        knows = f"{RECOGNISED}; SERVING_ENGINE asks for {wanted}" if wanted else RECOGNISED
         raise ModelLoadError(
-            f"{folder} has no model this server knows. It knows {RECOGNISED}, and "
+            f"{folder} has no model this server knows. It knows {knows}, and "
             f"code/{settings.program} with a model_fn. The directory has "
             f"{', '.join(names) or 'nothing in it'}."
         )

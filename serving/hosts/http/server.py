@@ -11,7 +11,7 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 import serving.runtime.front  # noqa: F401 - here, so that the workers share its memory
-from serving import neuroncores
+from serving import engines, neuroncores
 from serving.hosts.http import tls
 from serving.hosts.http.board import Board, Phase
 from serving.hosts.http.ledger import Ledger
@@ -52,6 +52,8 @@ class Server(BaseApplication):
         self.board = Board(slots)
         self.ledger = Ledger(slots)
         self.registrations = Registrations()
+        if folder is not None:
+            engines.share(folder, settings)
         super().__init__()
         self.tls = tls.source(self.cfg, settings)
         """Gives what new connections are encrypted with; None: they are not."""
