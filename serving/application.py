@@ -117,7 +117,10 @@ class Application:
         self._models.drain()
 
     def _handle(self, request: Request, reply: Reply) -> None:
-        answer = problems.attempt(self._dispatch, media.settled(request), reply)
+        # Here, and not in _dispatch alone: what is asked at a fixed path is one call nearer.
+        methods = self._routes.get(request.path)
+        handler = methods.get(request.method) if methods else None
+        answer = problems.attempt(handler or self._dispatch, media.settled(request), reply)
         if answer is not None:
             if request.path == INVOCATIONS or request.path.endswith(("/invoke", "/infer")):
                 self.metrics.answered(answer.status, 0.0)

@@ -78,7 +78,8 @@ class SingleModel:
 
     def invoke(self, request: Request, reply: Reply) -> None:
         """Ask the model. Raises ServingError, or whatever the model raises."""
-        self._loading().use().handle(request, reply)
+        entry = self._entry or self._loading()
+        entry.use().handle(request, reply)
 
     def named(self, request: Request) -> str | None:
         """The name of the model that a request asks, if it asks one."""

@@ -85,6 +85,9 @@ def encode(outputs: Outputs) -> bytes:
     """
     if len(outputs) == 1:
         ((name, values),) = outputs.items()
+        numbers = _numbers(values)
+        if numbers is not None:
+            return numbers + b"\n"
         lines = _lines(name, values)
     else:
         row_count(outputs, MEDIA_TYPE)
@@ -200,18 +203,26 @@ def _sniff(text: str, delimiters: tuple[str, ...]) -> str:
     return next((delimiter for delimiter in delimiters if delimiter in first), ",")
 
 
+def _numbers(values: NDArray[Any]) -> bytes | None:
+    """The rows of numbers, a line each but for the last one's end; None: see `_lines`."""
+    if values.dtype.char not in PACKABLE or not values.size:
+        return None
+    try:
+        text = orjson.dumps(values, None, orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:  # neither contiguous nor of this machine's byte order
+        return _numbers(np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
+    if _N in text:  # null stands for NaN and for both infinities
+        return None
+    if values.ndim == 1:
+        return text[1:-1].replace(b",", b"\n")
+    return text[2:-2].replace(b"],[", b"\n") if values.ndim == 2 else None
+
+
 def _lines(name: str, values: NDArray[Any]) -> list[bytes]:
     """One line, without its end, for each row of an output."""
-    if values.dtype.char in PACKABLE and values.size:
-        try:
-            text = orjson.dumps(values, None, orjson.OPT_SERIALIZE_NUMPY)
-        except TypeError:  # neither contiguous nor of this machine's byte order
-            return _lines(name, np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
-        # null stands for NaN and for both infinities.
-        if _N not in text and values.ndim == 1:
-            return text[1:-1].split(b",")
-        if _N not in text and values.ndim == 2:
-            return text[2:-2].split(b"],[")
+    numbers = _numbers(values)
+    if numbers is not None:
+        return numbers.split(b"\n")
     rows = row_count({name: values}, MEDIA_TYPE)
     table = values.reshape(rows, values.size // rows if rows else 0)
     return [b",".join(_cell(name, value) for value in row) for row in table]
