@@ -17,12 +17,12 @@ from statistics import mean, median
 from typing import NamedTuple
 
 from benchmarks import command
-from benchmarks.density import memory
 from benchmarks.throughput import BenchmarkError, targets, workload
 from serving.bench.connection import resolve
 from serving.bench.engine import Engine
 from serving.bench.plan import Stage
 from serving.bench.target import Message, requests, target
+from serving.processes import memory
 
 CONNECTIONS = (16, 64)
 EVEN = 0.2
@@ -99,7 +99,7 @@ def _measure(trials: int) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="spread-") as name:
         work = workload.make(Path(name))
         with targets.started(targets.serving(work), Path(name)) as server:
-            workers = sorted(memory.tree(server.pid) - {server.pid})
+            workers = sorted({*memory.tree(server.pid)} - {server.pid})
             return [
                 Result(
                     count,

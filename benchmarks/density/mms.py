@@ -25,9 +25,9 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from benchmarks.density import archives
-from benchmarks.density.memory import of_tree, tree
 from benchmarks.throughput import BenchmarkError, workload
 from benchmarks.throughput.targets import REPOSITORY, Target, executable, started
+from serving.processes import memory
 
 HOME = REPOSITORY / "build" / "mms"
 HANDLER = Path(__file__).with_name("mms_handler.py")
@@ -78,11 +78,11 @@ def measure(models: Sequence[Path], ask: bytes) -> Measured:
         names = unpack(models, workspace / "models")
         with started(_target(python, workspace), workspace) as server:
             wait_until_alone(server.pid)
-            empty = of_tree(server.pid)
+            empty = memory.of(server.pid)
             loads = [_post(server.port, registration(name)) for name in names]
             firsts = [_post(server.port, f"/models/{name}/invoke", ask) for name in names]
-            full = of_tree(server.pid)
-            processes = len(tree(server.pid)) - 1
+            full = memory.of(server.pid)
+            processes = len(list(memory.tree(server.pid))) - 1
     answers = {first.content for first in firsts}
     if len(answers) != 1:
         raise BenchmarkError(f"Models of one file answered differently: {answers}")
@@ -145,7 +145,7 @@ def properties(port: int, workspace: Path) -> str:
 def wait_until_alone(pid: int) -> None:
     """Wait for the end of the process that measures the machine when the server starts."""
     limit = time.monotonic() + TIMEOUT
-    while len(tree(pid)) > 1:
+    while len(list(memory.tree(pid))) > 1:
         if time.monotonic() > limit:
             raise BenchmarkError("multi-model-server without a model keeps a process running.")
         time.sleep(0.05)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from benchmarks.density import client
 from benchmarks.density.client import Times
-from benchmarks.density.memory import of_tree
 from benchmarks.throughput import generator
 from benchmarks.throughput.generator import Load
 from benchmarks.throughput.targets import Target, started
+from serving.processes import memory
 
 ZIPF = 1.0
 """Exponent: the n-th most popular model is asked for 1/n as often as the first."""
@@ -65,9 +65,9 @@ def all_resident(
 ) -> Resident:
     """Ask for each model once, which loads it, and then for each again."""
     with started(_target(repository, workspace), workspace) as server:
-        empty = of_tree(server.pid)
+        empty = memory.of(server.pid)
         cold = client.ask(server.port, names, *ask)
-        each = (of_tree(server.pid) - empty) / len(names)
+        each = (memory.of(server.pid) - empty) / len(names)
         warm = client.ask(server.port, names, *ask)
     return Resident(empty, each, cold, warm)
 

@@ -20,11 +20,12 @@ from threading import Event, Timer
 from typing import NamedTuple
 
 from benchmarks import command
-from benchmarks.density import client, memory, zoo
+from benchmarks.density import client, zoo
 from benchmarks.density.visitor import Tally, Visitor
 from benchmarks.density.zoo import Model
 from benchmarks.throughput.targets import Started, Target, started
 from serving.footprint import proportional_bytes
+from serving.processes import memory
 
 ROUND_SECONDS = 20.0
 """Between two looks at the server while it has no model."""
@@ -157,7 +158,7 @@ def _empty(server: Started, models: Sequence[Model]) -> Tally:
 
 
 def _sample(pid: int, seconds: float) -> Sample:
-    tree = memory.tree(pid)
+    tree = set(memory.tree(pid))
     taken = threads = files = 0
     for each in tree:
         with suppress(OSError):  # it has ended since

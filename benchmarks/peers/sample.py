@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.density.memory import tree
 from serving.processes import memory
 
 ESTABLISHED = "01"
@@ -40,7 +39,7 @@ def imbalance(counts: list[int], processes: int) -> float:
 def connections(pid: int, port: int) -> list[int]:
     """How many connections to a port each process of a server has, of those that have any."""
     wanted = set(_sockets(port))
-    counts = [sum(name in wanted for name in _open(each)) for each in tree(pid)]
+    counts = [sum(name in wanted for name in _open(each)) for each in memory.tree(pid)]
     return [count for count in counts if count]
 
 

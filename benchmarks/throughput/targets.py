@@ -15,9 +15,9 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from benchmarks.density import memory
 from benchmarks.throughput import BenchmarkError
 from benchmarks.throughput.workload import Workload
+from serving.processes import memory
 
 WORKERS = 2
 START_SECONDS = 60.0
@@ -216,7 +216,7 @@ def _answers(port: int, path: str) -> bool:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM to the master, time to drain, then SIGKILL to whatever is left of what it started."""
-    started = memory.tree(process.pid)
+    started = set(memory.tree(process.pid))
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)

@@ -16,12 +16,21 @@ def of(pid: int) -> int:
 
     It reads the page tables, which takes around a millisecond for each 100 MB.
     """
-    return sum(map(_bytes, _tree(pid)))
+    return sum(map(_bytes, tree(pid)))
 
 
 def on_gpu(pid: int) -> bool:
     """Whether a process or a descendant has a GPU open, as whoever uses CUDA has."""
-    return any(name.startswith(GPUS) for each in _tree(pid) for name in _files(each))
+    return any(name.startswith(GPUS) for each in tree(pid) for name in _files(each))
+
+
+def tree(pid: int) -> Iterator[int]:
+    """A process and its descendants."""
+    yield pid
+    with suppress(OSError):  # it has ended, or the kernel does not say
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                yield from tree(int(child))
 
 
 def _files(pid: int) -> Iterator[str]:
@@ -39,11 +48,3 @@ def _bytes(pid: int) -> int:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
     return 0  # it has ended
-
-
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    with suppress(OSError):  # it has ended, or the kernel does not say
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                yield from _tree(int(child))

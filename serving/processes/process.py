@@ -4,12 +4,9 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-
-import orjson
 
 from serving.call import Reply
 from serving.errors import ModelNotReady, ServiceUnavailable
@@ -18,6 +15,7 @@ from serving.processes import memory, messages
 from serving.processes.channel import Channel
 from serving.processes.launcher import Launcher
 from serving.processes.messages import Kind
+from serving.processes.tally import Tally
 from serving.processes.traffic import Traffic
 from serving.settings import Settings
 from serving.values import Request
@@ -26,9 +24,6 @@ log = logging.getLogger("serving")
 
 END_SECONDS = 5.0
 """Time that a process has to end by itself before it is killed."""
-
-COUNT_SECONDS = 1.0
-"""Longest wait for a process's counts."""
 
 
 class Phase(Enum):
@@ -92,15 +87,13 @@ class ModelProcess:
         self._patience = settings.request_timeout
         self._phase = Phase.LOADING
         self._done: list[Callable[[], None]] = []
-        self._counts: Snapshot = Metrics().snapshot(0)
-        self._counting: asyncio.Future[None] | None = None
         self._channel = Channel(self._hung_up)
         self._channel.receivers = {
             Kind.READY: self._ready,
             Kind.FAILED: self._failed,
             Kind.BROKEN: self._broken,
-            Kind.COUNTS: self._take_counts,
         }
+        self._tally = Tally(self._channel, loop)
         self._traffic = Traffic(
             self._channel,
             loop,
@@ -172,18 +165,15 @@ class ModelProcess:
         nothing new to tell is not asked.
         """
         if self._phase in (Phase.READY, Phase.FINISHING) and self._traffic.touched:
-            if self._counting is None:
-                self._counting = self._loop.create_future()
+            if self._tally.ask():
                 self._traffic.touched = False
-                self._channel.send(Kind.COUNT)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._counting), COUNT_SECONDS)
-        return self._counts
+            await self._tally.answered()
+        return self._tally.told
 
     @property
     def told(self) -> Snapshot:
         """What the process has told of its counts so far."""
-        return self._counts
+        return self._tally.told
 
     @property
     def has_ended(self) -> bool:
@@ -209,7 +199,7 @@ class ModelProcess:
             self.reason = f"The model's process {how}."
             log.error("model %s: %s", self.name, self.reason)
         self._traffic.end(ServiceUnavailable(self.reason))
-        self._counted()
+        self._tally.end()
         if phase is Phase.LOADING:
             self._settled(self.reason)
         elif phase is Phase.READY:
@@ -306,17 +296,6 @@ class ModelProcess:
     def _kill(self) -> None:
         if self.pid:
             self._launcher.kill(self.pid)
-
-    # What it has counted.
-
-    def _take_counts(self, _number: int, head: bytes, _body: bytes) -> None:
-        self._counts = orjson.loads(head)
-        self._counted()
-
-    def _counted(self) -> None:
-        counting, self._counting = self._counting, None
-        if counting is not None:
-            counting.set_result(None)
 
 
 def _nothing(_reason: str) -> None:

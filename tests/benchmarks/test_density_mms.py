@@ -1,12 +1,9 @@
-import os
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.density import archives, mms
-from benchmarks.density.memory import tree
 from benchmarks.density.mms_handler import Model
 from benchmarks.throughput import BenchmarkError
 from benchmarks.throughput.targets import REPOSITORY
@@ -54,12 +51,6 @@ def test_the_handler_answers_a_prediction_a_line(stored: list[Path], tmp_path: P
     model.initialize(SimpleNamespace(system_properties={"model_dir": folder}))
     requests = [{"body": bytearray(b"0,0\n1,0\n")}, {"body": bytearray(b"1,1")}]
     assert model.handle(requests, None) == ["1.0\n3.0\n", "3.0\n"]
-
-
-def test_a_tree_is_a_process_and_what_it_started() -> None:
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
-        assert {os.getpid(), child.pid} <= tree(os.getpid())
-        assert tree(child.pid) == {child.pid}
 
 
 def test_missing_java_is_named_with_its_package(
