@@ -129,6 +129,9 @@ command_mms() {
 # Makes the environment $1 of the packages in the lock $2, unless it is there.
 make_environment() {
     local python stamp
+    mkdir -p "${1%/*}"
+    # Tests in several processes ask for it at once: one makes it, and the others wait.
+    if command -v flock >/dev/null; then exec 9>"$1.lock" && flock 9; fi
     python=$(find_python)
     stamp=$({ cat "$2" && "$python" --version; } | cksum)
     if [ "$(cat "$1/.stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
