@@ -11,6 +11,7 @@
     prepare = ["{python}", "{here}/prepare.py"]   # once before its first start with a model
     command = ["{python}", "-m", "uvicorn", "app:app", "--port", "{port}"]   # in the foreground
     variables = { MODEL = "{model}" }             # of its environment
+    warm_up = 8                 # seconds of load before it is measured, for a compiler at run time
     ready = "/ping"             # answers 200 when the model is loaded
     note = "what was tried"
 
@@ -85,6 +86,7 @@ class Peer:
     templates: tuple[str, ...] = ()
     prepare: tuple[str, ...] = ()
     variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    warm_up: int = 0
     ready: str = "/ping"
     note: str = ""
     tried: tuple["Peer", ...] = ()
@@ -179,6 +181,7 @@ _TYPES: dict[str, type] = {
     "prepare": list,
     "command": list,
     "variables": dict,
+    "warm_up": int,
     "ready": str,
     "note": str,
     "requests": dict,

@@ -110,7 +110,7 @@ def _cells(row: Row, connections: Sequence[int]) -> list[str]:
     last = row.cells.get(max(connections))
     start = row.start_seconds
     found += [f"{last.memory_mib:,.0f}" if last else NOTHING]
-    found += [f"{start:.1f}" if start is not None else NOTHING]
+    found += [f"{start:.2f}" if start is not None else NOTHING]
     return [*found, f"{sum(cell.errors for cell in cells if cell):,}"]
 
 

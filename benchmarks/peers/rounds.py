@@ -25,7 +25,9 @@ START_SECONDS = 8.0
 def planned(peers: Sequence[Peer], asked: Sequence[str], plan: Plan) -> float:
     """Seconds that `measure` will take."""
     return plan.rounds * sum(
-        _planned(workloads, plan) for peer in peers for _, workloads in workloads_of(peer, asked)
+        _planned(peer, workloads, plan)
+        for peer in peers
+        for _, workloads in workloads_of(peer, asked)
     )
 
 
@@ -42,13 +44,13 @@ def measure(
                 if left and comparison.can_start(peer):
                     bad = _visit(comparison, number, peer, models, left, plan)
                     failed |= {(peer.title, name) for name in bad}
-                comparison.step(_planned(workloads, plan))
+                comparison.step(_planned(peer, workloads, plan))
         order.append(order.pop(0))
 
 
-def _planned(workloads: Sequence[str], plan: Plan) -> float:
-    loads = len(workloads) * len(plan.connections)
-    return START_SECONDS + loads * (plan.warm_up + plan.seconds)
+def _planned(peer: Peer, workloads: Sequence[str], plan: Plan) -> float:
+    each = peer.warm_up + len(plan.connections) * (plan.warm_up + plan.seconds)
+    return START_SECONDS + len(workloads) * each
 
 
 def _visit(
@@ -88,6 +90,9 @@ def _measure(
     question = comparison.setup.questions[WORKLOADS[workload].model]
     for row, expected in zip(question.rows, question.expected, strict=True):
         verify(peer, workload, server.port, row, expected)
+    if peer.warm_up:
+        most = max(plan.connections)
+        _ask(peer, workload, question.rows[0], most, server, peer.warm_up)
     for connections in plan.connections:
         seen, taken = _load(peer, workload, question.rows[0], connections, server, plan)
         measured = Measurement(number, peer.title, workload, connections, seen, *taken)
@@ -102,19 +107,21 @@ def _load(
     peer: Peer, workload: str, row: Array, connections: int, server: Started, plan: Plan
 ) -> tuple[Load, Sample]:
     """A load, and what was seen of the server's processes in its midst."""
-    sent = body(peer, workload, row)
-    path = peer.requests[workload].path
-
-    def ask(seconds: int) -> Load:
-        return load(server.port, sent.data, connections, seconds, headers=sent.headers, path=path)
-
-    ask(plan.warm_up)
+    _ask(peer, workload, row, connections, server, plan.warm_up)
     with ThreadPoolExecutor(1) as pool:
         sampling = (server.pid, server.port, peer.processes, plan.seconds / 2)
         taken = pool.submit(sample.take, *sampling)
-        seen = ask(plan.seconds)
+        seen = _ask(peer, workload, row, connections, server, plan.seconds)
     if seen.errors > MOST_ERRORS * seen.requests:
         raise BenchmarkError(
             f"{seen.errors} of {seen.requests} requests of {connections} connections failed."
         )
     return seen, taken.result()
+
+
+def _ask(
+    peer: Peer, workload: str, row: Array, connections: int, server: Started, seconds: int
+) -> Load:
+    sent = body(peer, workload, row)
+    path = peer.requests[workload].path
+    return load(server.port, sent.data, connections, seconds, headers=sent.headers, path=path)
