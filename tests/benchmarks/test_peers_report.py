@@ -194,7 +194,7 @@ def test_the_tables_show_figures_and_what_failed_with_its_log() -> None:
     assert text.startswith("cores: 2\n")
     figures = ["10,000", "0.20", "0.60"]
     ours = " | ".join(
-        ["| ours", *(each for each in figures for _ in range(3)), "100", "1.0", "3 |"]
+        ["| ours", *(each for each in figures for _ in range(3)), "100", "1.00", "3 |"]
     )
     assert text.count(ours) == 3
     assert text.count("| one | **failed** |") == 1
