@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.budget import Budget
-from serving.errors import ModelLoadError
+from serving.errors import InsufficientStorage, ModelLoadError
 from serving.gpu import Gpus
 from serving.loader import Loader
 from serving.loading import Loaded
@@ -86,9 +86,26 @@ class Store:
         self.registry.open(name, str(ROOT / name), settled.set_result, **how)
         return settled
 
+    def begun(self, name: str) -> "asyncio.Future[BaseException | None]":
+        """Opened, and it does not get further before the gate is set."""
+        self.gate.clear()
+        return self.open(name)
+
     async def opened(self, *names: str, **how: Any) -> None:
         for name in names:
             assert await asyncio.wait_for(self.open(name, **how), PATIENCE) is None
+
+    async def cut(self, name: str) -> BaseException | None:
+        """Opened as one that was loaded before, and cannot be loaded any more."""
+        self.unloaded[name] = ModelLoadError("It is cut.")
+        return await self.open(name, **RETURNING)
+
+    async def refused(self, name: str, size: int = 10 * SIZE) -> InsufficientStorage:
+        """Opened, and too large; the error says so."""
+        self.sizes[name] = size
+        error = await asyncio.wait_for(self.open(name), PATIENCE)
+        assert isinstance(error, InsufficientStorage)
+        return error
 
     def send(self, name: str, body: bytes = b"1") -> Recorder:
         reply = Recorder()
@@ -98,10 +115,14 @@ class Store:
     async def ask(self, name: str, body: bytes = b"1") -> Response:
         return await self.send(name, body).answer()
 
+    def unloading(self, name: str) -> asyncio.Event:
+        """Set when the model has gone."""
+        gone = asyncio.Event()
+        self.registry.unload(name, gone.set)
+        return gone
+
     async def unload(self, name: str) -> None:
-        done = asyncio.Event()
-        self.registry.unload(name, done.set)
-        await asyncio.wait_for(done.wait(), PATIENCE)
+        await asyncio.wait_for(self.unloading(name).wait(), PATIENCE)
 
     @property
     def names(self) -> list[str]:

@@ -32,8 +32,7 @@ class TestLoading:
     ) -> None:
         async def scenario() -> None:
             store = store_of()
-            store.gate.clear()
-            settled = store.open("a")
+            settled = store.begun("a")
             replies = [store.send("a", b"%d" % number) for number in range(5)]
             with pytest.raises(ModelConflict, match=r"^Model a is already registered\.$"):
                 store.open("a")
@@ -49,8 +48,7 @@ class TestLoading:
     def test_who_has_left_meanwhile_costs_nothing(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:
             store = store_of()
-            store.gate.clear()
-            settled, gone = store.open("a"), store.send("a")
+            settled, gone = store.begun("a"), store.send("a")
             gone.gone = True
             store.gate.set()
             await settled
@@ -65,8 +63,7 @@ class TestLoading:
     ) -> None:
         async def scenario() -> None:
             store = store_of()
-            store.gate.clear()
-            store.open("a")
+            store.begun("a")
             reply = Recorder()
             store.registry.ask("a", post(b"1", deadline=0.0), reply)
             answer = await reply.answer()
@@ -82,8 +79,7 @@ class TestLoading:
     def test_no_more_wait_than_may(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:
             store = store_of(max_queue=2)
-            store.gate.clear()
-            store.open("a")
+            store.begun("a")
             replies = [store.send("a"), store.send("a")]
             with pytest.raises(Exception, match="2 requests wait"):
                 store.send("a")
@@ -108,8 +104,7 @@ class TestLoading:
             store = store_of()
             failing: dict[str, BaseException] = getattr(store, errors)
             failing["a"] = error
-            store.gate.clear()
-            settled, reply = store.open("a"), store.send("a")
+            settled, reply = store.begun("a"), store.send("a")
             store.gate.set()
             assert await asyncio.wait_for(settled, PATIENCE) is not None
             assert (await reply.answer()).status == status

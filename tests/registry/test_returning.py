@@ -9,7 +9,6 @@ from serving.errors import (
     ArchiveNotFound,
     InsufficientStorage,
     ModelConflict,
-    ModelLoadError,
     ModelNotFound,
     ModelNotReady,
 )
@@ -45,8 +44,7 @@ class TestReturning:
 
         async def scenario() -> None:
             store = store_of()
-            store.unloaded["a"] = ModelLoadError("It is cut.")
-            await store.open("a", **RETURNING)
+            await store.cut("a")
             answer = await store.ask("a")
             assert (answer.status, answer.content_type) == (503, "application/json")
             assert isinstance(answer.body, bytes)
@@ -73,8 +71,7 @@ class TestReturning:
     def test_it_can_be_unloaded(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:
             store = store_of()
-            store.unloaded["a"] = ModelLoadError("It is cut.")
-            await store.open("a", **RETURNING)
+            await store.cut("a")
             await store.unload("a")
             assert store.names == []
             with pytest.raises(ModelNotFound):
@@ -89,12 +86,10 @@ class TestReturning:
 
         async def scenario() -> None:
             store = store_of()
-            store.unloaded["a"] = ModelLoadError("It is cut.")
-            await store.open("a", **RETURNING)
+            await store.cut("a")
             store.gate.clear()
             waiting = store.send("a")
-            gone = asyncio.Event()
-            store.registry.unload("a", gone.set)
+            gone = store.unloading("a")
             store.gate.set()
             await asyncio.wait_for(gone.wait(), PATIENCE)
             assert (await waiting.answer()).status >= 400

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 
-from serving.errors import InsufficientStorage
 from tests.registry.support import ROOT, SIZE, StoreOf
 from tests.support import PATIENCE, Fake, Run
 
@@ -81,9 +80,7 @@ class TestRoom:
         async def scenario() -> None:
             store = store_of(3)
             await store.opened("a", stays=True)
-            store.sizes["big"] = 10 * SIZE
-            error = await asyncio.wait_for(store.open("big"), PATIENCE)
-            assert isinstance(error, InsufficientStorage)
+            error = await store.refused("big")
             assert error.status == 507
             assert "takes 1,000 bytes of memory; of 300 for all models, 100 are taken" in str(error)
             assert (store.names, store.budget.used) == (["a"], SIZE)
@@ -95,8 +92,7 @@ class TestRoom:
     ) -> None:
         async def scenario() -> None:
             store = store_of(3)
-            store.sizes["big"] = 10 * SIZE
-            assert isinstance(await store.open("big"), InsufficientStorage)
+            await store.refused("big")
             for _ in range(50):
                 store.budget.learn(ROOT, SIZE, SIZE)  # by now others are expected to be small
             await store.opened("a", "b")
@@ -113,8 +109,7 @@ class TestRoom:
     ) -> None:
         async def scenario() -> None:
             store = store_of(3)
-            store.sizes["big"] = 10 * SIZE
-            assert isinstance(await store.open("big"), InsufficientStorage)
+            await store.refused("big")
             store.versions["big"], store.sizes["big"] = 1, SIZE
             await store.opened("big")
             assert store.names == ["big"]
@@ -127,8 +122,7 @@ class TestRoom:
         async def scenario() -> None:
             store = store_of(3)
             await store.opened("a", stays=True)
-            store.sizes["big"] = 3 * SIZE
-            assert isinstance(await store.open("big"), InsufficientStorage)
+            await store.refused("big", 3 * SIZE)
             await store.unload("a")
             await store.opened("big")
 

@@ -22,8 +22,7 @@ class TestUnloading:
             await store.opened("a")
             replies = [store.send("a", b"1"), store.send("a", b"2")]
             fake.began()
-            done = asyncio.Event()
-            store.registry.unload("a", done.set)
+            done = store.unloading("a")
             with pytest.raises(ModelNotFound):
                 store.send("a")
             assert not done.is_set()
@@ -40,10 +39,8 @@ class TestUnloading:
     ) -> None:
         async def scenario() -> None:
             store = store_of()
-            store.gate.clear()
-            store.open("a")
-            reply, done = store.send("a"), asyncio.Event()
-            store.registry.unload("a", done.set)
+            store.begun("a")
+            reply, done = store.send("a"), store.unloading("a")
             store.gate.set()
             assert (await reply.answer()).status == 200
             await asyncio.wait_for(done.wait(), PATIENCE)
@@ -56,10 +53,8 @@ class TestUnloading:
     ) -> None:
         async def scenario() -> None:
             store = store_of()
-            store.gate.clear()
-            store.open("a")
-            done = asyncio.Event()
-            store.registry.unload("a", done.set)
+            store.begun("a")
+            done = store.unloading("a")
             with pytest.raises(ModelNotFound, match=r"^Model not found: a$"):
                 store.registry.unload("a", lambda: None)
             store.gate.set()
@@ -72,11 +67,9 @@ class TestUnloading:
     def test_what_fails_to_load_is_unloaded_too(self, run: Run, store_of: StoreOf) -> None:
         async def scenario() -> None:
             store = store_of()
-            store.gate.clear()
             store.unloaded["a"] = ModelLoadError("It is cut.")
-            store.open("a")
-            done = asyncio.Event()
-            store.registry.unload("a", done.set)
+            store.begun("a")
+            done = store.unloading("a")
             store.gate.set()
             await asyncio.wait_for(done.wait(), PATIENCE)
             assert store.names == []

@@ -88,8 +88,7 @@ class TestDirectories:
             await store.opened("a")
             begun = store.send("a")
             fake.began()
-            gone = asyncio.Event()
-            store.registry.unload("a", gone.set)
+            gone = store.unloading("a")
             assert store.used == [("a", 0)]
             fake.release()
             await begun.answer()
