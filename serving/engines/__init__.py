@@ -12,6 +12,7 @@ from serving.engines import programs
 from serving.engines.base import CONVERTED, Engine
 from serving.errors import ModelLoadError
 from serving.model import Model
+from serving.problems import catch
 from serving.settings import Settings
 
 
@@ -124,12 +125,13 @@ def prepare(folder: Path, settings: Settings) -> None:
 def share(folder: Path, settings: Settings) -> None:
     """Import before a fork what `prepare` would after it, where the processes can share that.
 
-    A script may bring other versions of the libraries.
+    A script may bring other versions of the libraries. What cannot be imported is not told here:
+    loading the model fails by it, and says so.
     """
-    with suppress(ModelLoadError, ImportError):
+    with suppress(ModelLoadError):
         if programs.find(folder, settings) is None:
             for library in FORKABLE.intersection(_libraries(folder, settings)):
-                importlib.import_module(library)
+                catch(importlib.import_module, library)
 
 
 def _libraries(folder: Path, settings: Settings) -> list[str]:
