@@ -13,7 +13,7 @@ import serving
 PACKAGE = Path(serving.__file__).parent
 
 LAYERS = (
-    "values errors kinds machine lane logs progress environment identity budget targets",
+    "values errors kinds machine lane lasting logs progress environment identity budget targets",
     "admission call footprint gpu media model metrics problems renewal requirements settings",
     "neuroncores stacking",
     "access archives auth canary codecs collecting configuration decoding",

@@ -15,7 +15,14 @@ from benchmarks.peers.encodings import ENCODINGS, Body
 from benchmarks.peers.peer import Peer, fill
 from benchmarks.peers.workloads import WORKLOADS, Array, Question
 from benchmarks.throughput import BenchmarkError
-from benchmarks.throughput.targets import REPOSITORY, Started, Target, free_ports, started
+from benchmarks.throughput.targets import (
+    POLL_SECONDS,
+    REPOSITORY,
+    Started,
+    Target,
+    free_ports,
+    started,
+)
 
 PREPARE_SECONDS = 300.0
 ANSWER_SECONDS = 60.0
@@ -77,7 +84,7 @@ def first_answer(peer: Peer, workload: str, port: int, question: Question) -> No
         except _NotReady as error:
             if time.monotonic() > limit:
                 raise BenchmarkError(str(error)) from error
-            time.sleep(0.02)
+            time.sleep(POLL_SECONDS)
 
 
 def verify(peer: Peer, workload: str, port: int, row: Array, expected: Array) -> None:

@@ -22,7 +22,7 @@ from serving.processes import memory
 WORKERS = 2
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.01
 PORTS = range(20_000, 32_767)
 """Linux gives out higher ones by itself; multi-model-server takes no higher ones."""
 PACKAGES = {"java": "openjdk-17-jre-headless"}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serving import logs
 from serving.cli.common import Environment, add_settings, given, read_settings
+from serving.lasting import lasting
 from serving.settings import Settings
 
 log = logging.getLogger("serving")
@@ -44,9 +45,12 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
 
 
 def _http(settings: Settings, environment: Environment) -> int:
-    from serving.hosts.http import server
-
-    server.run(*_prepared(settings, environment))
+    with lasting():
+        from serving.hosts.http.server import Server
+    settings, folder = _prepared(settings, environment)
+    with lasting():
+        server = Server(settings, folder)
+    server.run()
     return 0
 
 

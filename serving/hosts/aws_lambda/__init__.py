@@ -4,9 +4,10 @@ The function's handler is ``serving.hosts.aws_lambda.handler``. The runtime clie
 in the init phase, and that is when the model is loaded.
 """
 
-import gc
 import os
 from typing import TYPE_CHECKING, Any
+
+from serving.lasting import lasting
 
 if TYPE_CHECKING:
     from serving.hosts.aws_lambda.host import Host
@@ -22,11 +23,8 @@ def __getattr__(name: str) -> "Host":
     """Start the host when it is asked for, and not because something imports this package."""
     if name != "handler":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Nearly all that is made from here on stays: to look for garbage costs a tenth of the start.
-    gc.disable()
-    from serving.hosts.aws_lambda.starting import start
+    with lasting():
+        from serving.hosts.aws_lambda.starting import start
 
-    globals()[name] = host = start(os.environ, **given)
-    gc.freeze()
-    gc.enable()
+        globals()[name] = host = start(os.environ, **given)
     return host

@@ -144,11 +144,6 @@ class WorkersArbiter(Arbiter):
         return all(board.phase(worker.slot) is Phase.READY for worker in youngest)
 
 
-def run(settings: Settings, folder: Path | None) -> None:
-    """Serve a model directory, or many models, until told to stop. Ends the process."""
-    Server(settings, folder).run()
-
-
 def _pre_fork(arbiter: Arbiter, worker: HttpWorker) -> None:
     worker.slot = _server(arbiter).board.take()
 
