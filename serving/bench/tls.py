@@ -1,4 +1,4 @@
-"""What a load generator trusts, and what it shows, where the server speaks TLS."""
+"""What a client trusts, and what it shows, where the server speaks TLS."""
 
 import ssl
 

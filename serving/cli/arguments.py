@@ -5,6 +5,15 @@ import math
 from contextlib import suppress
 
 
+def add_tls(parser: argparse.ArgumentParser) -> None:
+    """Add what a client trusts, and what it shows: the arguments of `serving.bench.tls.context`."""
+    group = parser.add_argument_group("TLS, where the URL begins with https")
+    add = group.add_argument
+    add("--ca", default="", metavar="FILE", help="authorities to trust [the machine's], as PEM")
+    add("--certificate", default="", metavar="FILE", help="shown to a server that asks for one")
+    add("--key", default="", metavar="FILE", help="the certificate's, where FILE above has none")
+
+
 def field(text: str) -> tuple[str, str]:
     """A header field: its lower-case name and its value."""
     name, colon, value = text.partition(":")

@@ -16,7 +16,7 @@ from serving.bench.engine import Engine
 from serving.bench.plan import Stage
 from serving.bench.recorder import Recorder
 from serving.bench.target import Message, Target, requests, target, zipf
-from serving.cli.arguments import above_zero, count, field
+from serving.cli.arguments import above_zero, add_tls, count, field
 from serving.errors import ConfigurationError
 
 TARGET_MODEL = "x-amzn-sagemaker-target-model"
@@ -60,11 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("-H", "--header", action="append", type=field, default=[], metavar="NAME:VALUE")
     add("--sign", metavar="REGION", help="sign as AWS's clients do, for SageMaker in a region")
-    encryption = parser.add_argument_group("TLS, where the URL begins with https")
-    add = encryption.add_argument
-    add("--ca", default="", metavar="FILE", help="authorities to trust [the machine's], as PEM")
-    add("--certificate", default="", metavar="FILE", help="shown to a server that asks for one")
-    add("--key", default="", metavar="FILE", help="the certificate's, where FILE above has none")
+    add_tls(parser)
     limits = parser.add_argument_group("limits")
     add = limits.add_argument
     add(

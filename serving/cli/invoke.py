@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import math
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from serving.cli.arguments import above_zero, count, field
+from serving.bench import tls
+from serving.cli.arguments import above_zero, add_tls, count, field
 from serving.errors import ConfigurationError
 from serving.media import BY_SUFFIX
 
@@ -26,6 +28,7 @@ LONGEST_ERROR = 64 * 1024
 """Most bytes of another answer that are shown."""
 
 Write = Callable[[bytes], None]
+Kind = Callable[..., http.client.HTTPConnection]
 
 
 class Unanswered(Exception):
@@ -74,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="ask so many times, one after the other, and say how long it took [1]",
     )
+    add_tls(parser)
 
 
 def run(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
@@ -102,10 +106,9 @@ def run(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
 
 def _target(options: argparse.Namespace) -> tuple[http.client.HTTPConnection, str]:
     """A connection, not yet made, and the path to ask."""
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     try:
         url = urlsplit(options.url)
-        kind, host, port = kinds[url.scheme], url.hostname or "", url.port
+        kind, host, port = KINDS[url.scheme](options), url.hostname or "", url.port
         connection = kind(host, port, timeout=options.timeout)
     except (KeyError, ValueError, http.client.InvalidURL) as error:
         raise ConfigurationError(
@@ -113,6 +116,23 @@ def _target(options: argparse.Namespace) -> tuple[http.client.HTTPConnection, st
         ) from error
     endpoint = f"/endpoints/{quote(options.endpoint, safe='')}" if options.endpoint else ""
     return connection, f"{url.path.rstrip('/')}{endpoint}/invocations"
+
+
+def _plain(options: argparse.Namespace) -> Kind:
+    if options.ca or options.certificate or options.key:
+        raise ConfigurationError(
+            f"{options.url} is asked without TLS: --ca and others need https://."
+        )
+    return http.client.HTTPConnection
+
+
+def _encrypted(options: argparse.Namespace) -> Kind:
+    context = tls.context(options.ca, options.certificate, options.key)
+    return partial(http.client.HTTPSConnection, context=context)
+
+
+KINDS: Mapping[str, Callable[[argparse.Namespace], Kind]] = {"http": _plain, "https": _encrypted}
+"""Connections, by the URL's scheme."""
 
 
 def _headers(options: argparse.Namespace) -> dict[str, str]:
@@ -172,10 +192,18 @@ def _connect(connection: http.client.HTTPConnection) -> float:
     began = time.perf_counter()
     try:
         connection.connect()
+    except ssl.SSLCertVerificationError as error:
+        raise Unanswered(
+            f"{_authority(connection)} is not trusted: {error.verify_message}; "
+            "--ca FILE names the authorities to trust, as PEM"
+        ) from error
     except OSError as error:
-        where = f"{connection.host}:{connection.port}"
-        raise Unanswered(f"no server answers at {where}: {error}") from error
+        raise Unanswered(f"no server answers at {_authority(connection)}: {error}") from error
     return time.perf_counter() - began
+
+
+def _authority(connection: http.client.HTTPConnection) -> str:
+    return f"{connection.host}:{connection.port}"
 
 
 def _ask(

@@ -3,6 +3,7 @@
 import io
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.bench.support import answering, listening
+from tests.certificates import make_pair
 from tests.cli.conftest import Command
 from tests.support import PATIENCE, cli, environment, free_port, serving
 
@@ -248,9 +251,34 @@ def test_where_nobody_listens_it_is_1(command: Command, sample: Path, scheme: st
     assert told.err.startswith(f"no server answers at 127.0.0.1:{port}: ")
 
 
+def test_a_server_whose_authority_is_given_is_asked_with_tls(
+    command: Command, sample: Path, tmp_path: Path
+) -> None:
+    mine, other = (make_pair(tmp_path, name) for name in ("mine", "other"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*mine)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(other.certificate)
+    shown = ("--certificate", other.certificate, "--key", other.key)
+    with listening(answering(OK), context) as port:
+        url = f"https://127.0.0.1:{port}"
+        told = command("invoke", "--url", url, "--ca", mine.certificate, *shown, sample)
+        assert told == (0, "fine", "")
+
+        told = command("invoke", "--url", url, sample)
+        assert (told.status, told.out) == (1, "")
+        assert f"127.0.0.1:{port} is not trusted: self-signed certificate; --ca FILE" in told.err
+
+        told = command("invoke", "--url", url, "--ca", mine.certificate, sample)
+        assert (told.status, told.out) == (1, "")
+        assert told.err.startswith("the server does not answer: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("--ca", "a.pem"), "is asked without TLS: --ca and others need https://"),
+        (("--url", "https://a", "--ca", "/none"), "/none gives no authorities"),
         (("--url", "127.0.0.1:8080"), "--url='127.0.0.1:8080' is not allowed; it has to be like"),
         (("--url", "ftp://a"), "--url='ftp://a' is not allowed"),
         (("--url", "http://a:b"), "--url='http://a:b' is not allowed"),
