@@ -1,8 +1,9 @@
 """Fixtures that the tests of several modules share."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+import inspect
+from collections.abc import Callable, Generator
+from typing import Any, cast
 
 import hypothesis
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from serving import configuration
 from serving.settings import Settings
-from tests.support import Run
 
 MakeSettings = Callable[..., Settings]
 ROWS, COLUMNS = 240, 5
@@ -33,23 +33,32 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    """Runs a test's coroutine, once on each kind of loop."""
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
-    def run_once(coroutine: Coroutine[Any, Any, None]) -> None:
-        failures: list[dict[str, Any]] = []
 
-        async def main() -> None:
-            loop = asyncio.get_running_loop()
-            loop.set_exception_handler(lambda _, context: failures.append(context))
-            await coroutine
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that is a coroutine runs once on each kind of loop, or on uvloop if marked so."""
+    if inspect.iscoroutinefunction(metafunc.function):
+        names = ["uvloop"] if metafunc.definition.get_closest_marker("uvloop") else list(LOOPS)
+        metafunc.fixturenames.append("new_loop")
+        metafunc.parametrize("new_loop", [LOOPS[name] for name in names], ids=names)
 
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(main())
-        assert failures == []
 
-    return run_once
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine; what the loop hears of that nobody awaits fails it."""
+    test, given = pyfuncitem.obj, pyfuncitem.funcargs
+    if not inspect.iscoroutinefunction(test):
+        return None
+    new_loop = cast(
+        "Callable[[], asyncio.AbstractEventLoop]", pyfuncitem.callspec.params["new_loop"]
+    )
+    failures: list[dict[str, Any]] = []
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.get_loop().set_exception_handler(lambda _, context: failures.append(context))
+        runner.run(test(**{name: given[name] for name in inspect.signature(test).parameters}))
+    assert failures == []
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -24,7 +24,6 @@ from serving.values import Payload, Prediction, Request, Response
 PATIENCE = 20.0
 """Longest wait for anything that has to happen, in seconds; never waited for in full."""
 
-Run = Callable[[Coroutine[Any, Any, None]], None]
 """Runs a test's coroutine on a loop; an exception in a callback fails the test."""
 
 

@@ -15,7 +15,7 @@ from serving.front import Front
 from serving.model import Model
 from serving.values import Request, Response
 from tests.conftest import MakeSettings
-from tests.support import PATIENCE, Fake, Recorder, Run, get, post
+from tests.support import PATIENCE, Fake, Recorder, get, post
 
 Opened = Callable[..., AbstractAsyncContextManager[Front]]
 
@@ -64,15 +64,13 @@ def _written(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
 
-def test_an_invocation_is_logged_with_its_facts_and_its_stages(
-    run: Run, opened: Opened, caplog: pytest.LogCaptureFixture
+async def test_an_invocation_is_logged_with_its_facts_and_its_stages(
+    opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        async with opened(Fake().model()) as application:
-            request = post(b"1\n2", x_amzn_sagemaker_inference_id="order-7")
-            assert (await ask(application, request)).body == b"2\n4\n"
+    async with opened(Fake().model()) as application:
+        request = post(b"1\n2", x_amzn_sagemaker_inference_id="order-7")
+        assert (await ask(application, request)).body == b"2\n4\n"
 
-    run(scenario())
     (line,) = lines(caplog)
     seconds = line.pop("seconds")
     stages = {name: line.pop(name) for name in STAGES}
@@ -88,15 +86,13 @@ def test_an_invocation_is_logged_with_its_facts_and_its_stages(
     }
 
 
-def test_what_never_reached_the_model_has_no_stages(
-    run: Run, opened: Opened, caplog: pytest.LogCaptureFixture
+async def test_what_never_reached_the_model_has_no_stages(
+    opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        async with opened(Fake().model()) as application:
-            await ask(application, post(b"one"))
-            await ask(application, get("/nothing\nhere"))
+    async with opened(Fake().model()) as application:
+        await ask(application, post(b"one"))
+        await ask(application, get("/nothing\nhere"))
 
-    run(scenario())
     refused, unknown = lines(caplog)
     assert (refused["status"], refused["model"]) == (400, "model")
     assert (unknown["status"], unknown["path"]) == (404, "/nothing\nhere")
@@ -105,90 +101,74 @@ def test_what_never_reached_the_model_has_no_stages(
     assert refused["request_id"] != unknown["request_id"]
 
 
-def test_an_error_is_logged_with_the_same_name(
-    run: Run, opened: Opened, caplog: pytest.LogCaptureFixture
+async def test_an_error_is_logged_with_the_same_name(
+    opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        async with opened(Fake().model()) as application:
-            assert (await ask(application, post(b"-1"))).status == 500
+    async with opened(Fake().model()) as application:
+        assert (await ask(application, post(b"-1"))).status == 500
 
-    run(scenario())
     (line,) = lines(caplog)
     (error,) = (record for record in caplog.records if record.levelno == logging.ERROR)
     assert vars(error)["request_id"] == line["request_id"]
 
 
-def test_a_long_path_is_cut(run: Run, opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        async with opened(Fake().model()) as application:
-            await ask(application, get("/" + "x" * 5000))
+async def test_a_long_path_is_cut(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(Fake().model()) as application:
+        await ask(application, get("/" + "x" * 5000))
 
-    run(scenario())
     (line,) = lines(caplog)
     assert line["path"] == "/" + "x" * 255
 
 
-def test_a_stream_is_logged_when_it_begins_without_its_length(
-    run: Run, opened: Opened, caplog: pytest.LogCaptureFixture
+async def test_a_stream_is_logged_when_it_begins_without_its_length(
+    opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"1"
 
-    async def scenario() -> None:
-        model = Fake().model("encode", encode=lambda *_: Response(200, chunks()))
-        async with opened(model) as application:
-            await ask(application, post(b"1"))
+    model = Fake().model("encode", encode=lambda *_: Response(200, chunks()))
+    async with opened(model) as application:
+        await ask(application, post(b"1"))
 
-    run(scenario())
     (line,) = lines(caplog)
     assert line["status"] == 200
     assert "bytes_out" not in line
 
 
-def test_pings_are_not_logged(run: Run, opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        async with opened(Fake().model()) as application:
-            assert (await ask(application, get("/ping"))).status == 200
+async def test_pings_are_not_logged(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(Fake().model()) as application:
+        assert (await ask(application, get("/ping"))).status == 200
 
-    run(scenario())
     assert lines(caplog) == []
 
 
-def test_nothing_is_logged_unless_it_is_asked_for(
-    run: Run, opened: Opened, caplog: pytest.LogCaptureFixture
+async def test_nothing_is_logged_unless_it_is_asked_for(
+    opened: Opened, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        async with opened(Fake().model(), access_log=False) as application:
-            assert (await ask(application, post(b"1"))).status == 200
+    async with opened(Fake().model(), access_log=False) as application:
+        assert (await ask(application, post(b"1"))).status == 200
 
-    run(scenario())
     assert lines(caplog) == []
 
 
-def test_nothing_is_echoed_by_itself(run: Run, opened: Opened) -> None:
-    async def scenario() -> None:
-        async with opened(Fake().model()) as application:
-            assert (await ask(application, post(b"1", x_request_id="a"))).headers == ()
-
-    run(scenario())
+async def test_nothing_is_echoed_by_itself(opened: Opened) -> None:
+    async with opened(Fake().model()) as application:
+        assert (await ask(application, post(b"1", x_request_id="a"))).headers == ()
 
 
-def test_a_client_that_has_gone_is_known_to_have(run: Run, opened: Opened) -> None:
-    async def scenario() -> None:
-        fake = Fake(held=True)
-        async with opened(fake.model("predict")) as application:
-            first, second = Recorder(), Recorder()
-            application.handle(post(b"1"), first)
-            await asyncio.to_thread(fake.began)
-            application.handle(post(b"2"), second)
-            second.gone = True
-            fake.release()
-            await first.answer()
-            last = Recorder()
-            application.handle(post(b"3"), last)
-            fake.release()
-            await last.answer()
-        assert fake.calls == [[1.0], [3.0]]
-        assert second.answers == []
-
-    run(scenario())
+async def test_a_client_that_has_gone_is_known_to_have(opened: Opened) -> None:
+    fake = Fake(held=True)
+    async with opened(fake.model("predict")) as application:
+        first, second = Recorder(), Recorder()
+        application.handle(post(b"1"), first)
+        await asyncio.to_thread(fake.began)
+        application.handle(post(b"2"), second)
+        second.gone = True
+        fake.release()
+        await first.answer()
+        last = Recorder()
+        application.handle(post(b"3"), last)
+        fake.release()
+        await last.answer()
+    assert fake.calls == [[1.0], [3.0]]
+    assert second.answers == []

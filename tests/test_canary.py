@@ -16,7 +16,7 @@ from serving.errors import DecodeError, ModelNotReady, Overloaded, PredictionErr
 from serving.problems import response
 from serving.settings import Settings
 from serving.values import Request, Response
-from tests.support import PATIENCE, Run, cli, environment, post
+from tests.support import PATIENCE, cli, environment, post
 
 INTERVAL, TIMEOUT = 30.0, 20.0
 GOOD = Response(200, b"1", "text/csv")
@@ -260,19 +260,16 @@ class Chunks(AsyncIterator[bytes]):
         self.closed.set()
 
 
-def test_a_streamed_answer_is_read_to_its_end(run: Run) -> None:
-    async def scenario() -> None:
-        asking = Asking(asyncio.get_running_loop())
-        asking.start()
-        body = Chunks(b"1", b"2")
-        asking.answer(Response(200, body))
-        assert asking.reason
-        await asyncio.wait_for(asking.heard.wait(), PATIENCE)
-        assert body.closed.is_set()
-        assert asking.reason == ""
-        asking.canary.close()
-
-    run(scenario())
+async def test_a_streamed_answer_is_read_to_its_end() -> None:
+    asking = Asking(asyncio.get_running_loop())
+    asking.start()
+    body = Chunks(b"1", b"2")
+    asking.answer(Response(200, body))
+    assert asking.reason
+    await asyncio.wait_for(asking.heard.wait(), PATIENCE)
+    assert body.closed.is_set()
+    assert asking.reason == ""
+    asking.canary.close()
 
 
 @pytest.mark.parametrize(
@@ -282,41 +279,35 @@ def test_a_streamed_answer_is_read_to_its_end(run: Run) -> None:
         (500, None, "The canary is answered 500: 2"),
     ],
 )
-def test_a_streamed_answer_that_fails_is_bad(
-    run: Run, status: int, failure: PredictionError | None, reason: str
+async def test_a_streamed_answer_that_fails_is_bad(
+    status: int, failure: PredictionError | None, reason: str
 ) -> None:
-    async def scenario() -> None:
-        asking = Asking(asyncio.get_running_loop())
-        asking.start()
-        body = Chunks(b"1", b"2", failure=failure)
-        asking.answer(Response(status, body))
-        task = asking.asked[-1][1].task
-        assert task is not None
-        await asyncio.wait_for(task, PATIENCE)
-        assert body.closed.is_set()
-        assert asking.reason == reason
-        asking.canary.close()
-
-    run(scenario())
+    asking = Asking(asyncio.get_running_loop())
+    asking.start()
+    body = Chunks(b"1", b"2", failure=failure)
+    asking.answer(Response(status, body))
+    task = asking.asked[-1][1].task
+    assert task is not None
+    await asyncio.wait_for(task, PATIENCE)
+    assert body.closed.is_set()
+    assert asking.reason == reason
+    asking.canary.close()
 
 
-def test_a_streamed_answer_that_never_ends_is_stopped(run: Run) -> None:
+async def test_a_streamed_answer_that_never_ends_is_stopped() -> None:
     class Endless(Chunks):
         async def __anext__(self) -> bytes:
             await asyncio.Event().wait()
             return b""
 
-    async def scenario() -> None:
-        asking = Asking(asyncio.get_running_loop())
-        asking.start()
-        body = Endless()
-        asking.answer(Response(200, body))
-        await asyncio.sleep(0)
-        asking.canary.close()
-        await asyncio.wait_for(body.closed.wait(), PATIENCE)
-        assert asking.passed == 0
-
-    run(scenario())
+    asking = Asking(asyncio.get_running_loop())
+    asking.start()
+    body = Endless()
+    asking.answer(Response(200, body))
+    await asyncio.sleep(0)
+    asking.canary.close()
+    await asyncio.wait_for(body.closed.wait(), PATIENCE)
+    assert asking.passed == 0
 
 
 def test_a_wrong_one_ends_start_up_before_any_worker_starts(tmp_path: Path) -> None:

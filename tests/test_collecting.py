@@ -9,7 +9,7 @@ import pytest
 
 from serving.collecting import collect
 from serving.errors import BadRequest, DeadlineExceeded
-from tests.support import PATIENCE, Run
+from tests.support import PATIENCE
 
 
 class Stuck(AsyncIterator[bytes]):
@@ -35,31 +35,22 @@ async def chunks(*parts: bytes, error: Exception | None = None) -> AsyncIterator
         raise error
 
 
-def test_a_stream_is_all_of_its_chunks(run: Run) -> None:
-    async def scenario() -> None:
-        assert await collect(chunks(b"a", b"", b"bc"), math.inf) == b"abc"
-        assert await collect(chunks(), time.monotonic() + PATIENCE) == b""
-
-    run(scenario())
+async def test_a_stream_is_all_of_its_chunks() -> None:
+    assert await collect(chunks(b"a", b"", b"bc"), math.inf) == b"abc"
+    assert await collect(chunks(), time.monotonic() + PATIENCE) == b""
 
 
-def test_one_that_breaks_off_raises_what_it_broke_off_with(run: Run) -> None:
-    async def scenario() -> None:
-        with pytest.raises(BadRequest, match="not that"):
-            await collect(chunks(b"a", error=BadRequest("not that")), math.inf)
-
-    run(scenario())
+async def test_one_that_breaks_off_raises_what_it_broke_off_with() -> None:
+    with pytest.raises(BadRequest, match="not that"):
+        await collect(chunks(b"a", error=BadRequest("not that")), math.inf)
 
 
-def test_a_chunk_that_does_not_come_is_not_waited_for_and_the_stream_is_closed_later(
-    run: Run,
-) -> None:
-    async def scenario() -> None:
-        stuck = Stuck()
-        with pytest.raises(DeadlineExceeded):
-            await collect(stuck, time.monotonic())
-        assert not stuck.closed.is_set()
-        stuck.go.set()
-        await asyncio.wait_for(stuck.closed.wait(), PATIENCE)
-
-    run(scenario())
+async def test_a_chunk_that_does_not_come_is_not_waited_for_and_the_stream_is_closed_later() -> (
+    None
+):
+    stuck = Stuck()
+    with pytest.raises(DeadlineExceeded):
+        await collect(stuck, time.monotonic())
+    assert not stuck.closed.is_set()
+    stuck.go.set()
+    await asyncio.wait_for(stuck.closed.wait(), PATIENCE)

@@ -10,7 +10,7 @@ from serving.call import Call
 from serving.decoding import Decoder
 from serving.errors import BadRequest, Overloaded
 from serving.values import Payload, Request, Response
-from tests.support import PATIENCE, Recorder, Run, post
+from tests.support import PATIENCE, Recorder, post
 
 Outcome = Payload | Response | None
 
@@ -45,51 +45,42 @@ class Decoding:
         self._one_more.release()
 
 
-def test_bodies_are_decoded_in_their_order_and_errors_become_answers(run: Run) -> None:
-    async def scenario() -> None:
-        decoding = Decoding()
-        decoding.gate.set()
-        for body in (b"1", b"bad", b"2"):
-            decoding.run(post(body))
-        first, second, third = await decoding.ends(3)
-        assert (first, third) == (Payload(b"1"), Payload(b"2"))
-        assert isinstance(second, Response)
-        assert second.status == 400
-        decoding.decoder.close()
-
-    run(scenario())
+async def test_bodies_are_decoded_in_their_order_and_errors_become_answers() -> None:
+    decoding = Decoding()
+    decoding.gate.set()
+    for body in (b"1", b"bad", b"2"):
+        decoding.run(post(body))
+    first, second, third = await decoding.ends(3)
+    assert (first, third) == (Payload(b"1"), Payload(b"2"))
+    assert isinstance(second, Response)
+    assert second.status == 400
+    decoding.decoder.close()
 
 
-def test_what_nobody_waits_for_is_not_decoded(run: Run) -> None:
-    async def scenario() -> None:
-        decoding = Decoding()
-        gone = Recorder()
-        decoding.run(post(b"1"))
-        decoding.run(post(b"2"), reply=gone)
-        decoding.run(post(b"3", deadline=time.monotonic()))
-        gone.gone = True
-        decoding.gate.set()
-        _, second, third = await decoding.ends(3)
-        assert decoding.decoded == [b"1"]
-        assert second is None
-        assert isinstance(third, Response)
-        assert third.status == 504
-        decoding.decoder.close()
-
-    run(scenario())
+async def test_what_nobody_waits_for_is_not_decoded() -> None:
+    decoding = Decoding()
+    gone = Recorder()
+    decoding.run(post(b"1"))
+    decoding.run(post(b"2"), reply=gone)
+    decoding.run(post(b"3", deadline=time.monotonic()))
+    gone.gone = True
+    decoding.gate.set()
+    _, second, third = await decoding.ends(3)
+    assert decoding.decoded == [b"1"]
+    assert second is None
+    assert isinstance(third, Response)
+    assert third.status == 504
+    decoding.decoder.close()
 
 
-def test_no_more_are_admitted_than_may_wait(run: Run) -> None:
-    async def scenario() -> None:
-        decoding = Decoding(max_queue=2)
-        for _ in range(2):
-            decoding.decoder.admit(float("inf"))
-            decoding.run(post(b"1"))
-        with pytest.raises(Overloaded, match="2 requests wait"):
-            decoding.decoder.admit(float("inf"))
-        decoding.gate.set()
-        await decoding.ends(2)
+async def test_no_more_are_admitted_than_may_wait() -> None:
+    decoding = Decoding(max_queue=2)
+    for _ in range(2):
         decoding.decoder.admit(float("inf"))
-        decoding.decoder.close()
-
-    run(scenario())
+        decoding.run(post(b"1"))
+    with pytest.raises(Overloaded, match="2 requests wait"):
+        decoding.decoder.admit(float("inf"))
+    decoding.gate.set()
+    await decoding.ends(2)
+    decoding.decoder.admit(float("inf"))
+    decoding.decoder.close()

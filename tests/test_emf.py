@@ -9,7 +9,6 @@ import pytest
 
 from serving.emf import Reporter, quantile
 from serving.metrics import Metrics
-from tests.support import Run
 
 
 class Clock:
@@ -114,46 +113,38 @@ def test_a_quantile_lies_within_its_bucket(counts: list[int], part: float, value
     assert quantile(counts, [1.0, 2.0], part) == pytest.approx(value)
 
 
-def test_a_line_is_written_when_the_reporter_ends(run: Run) -> None:
-    async def scenario() -> None:
-        counts, lines = Metrics(), list[str]()
-        task = asyncio.create_task(Reporter("Models", counts, lines.append).run(3600))
-        await asyncio.sleep(0)
-        counts.answered(200, 0.02)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert [json.loads(line)["Requests2XX"] for line in lines] == [1]
-
-    run(scenario())
+async def test_a_line_is_written_when_the_reporter_ends() -> None:
+    counts, lines = Metrics(), list[str]()
+    task = asyncio.create_task(Reporter("Models", counts, lines.append).run(3600))
+    await asyncio.sleep(0)
+    counts.answered(200, 0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [json.loads(line)["Requests2XX"] for line in lines] == [1]
 
 
-def test_a_line_is_written_again_and_again(run: Run) -> None:
-    async def scenario() -> None:
-        written, lines = asyncio.Event(), list[str]()
+async def test_a_line_is_written_again_and_again() -> None:
+    written, lines = asyncio.Event(), list[str]()
 
-        def write(line: str) -> None:
-            lines.append(line)
-            if len(lines) == 2:
-                written.set()
+    def write(line: str) -> None:
+        lines.append(line)
+        if len(lines) == 2:
+            written.set()
 
-        task = asyncio.create_task(Reporter("Models", Metrics(), write).run(0.001))
-        await asyncio.wait_for(written.wait(), 20)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    run(scenario())
+    task = asyncio.create_task(Reporter("Models", Metrics(), write).run(0.001))
+    await asyncio.wait_for(written.wait(), 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
-def test_who_reads_the_lines_may_leave(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+async def test_who_reads_the_lines_may_leave(caplog: pytest.LogCaptureFixture) -> None:
     def broken(_line: str) -> None:
         raise BrokenPipeError
 
-    async def scenario() -> None:
-        await asyncio.wait_for(Reporter("Models", Metrics(), broken).run(0.001), 20)
+    await asyncio.wait_for(Reporter("Models", Metrics(), broken).run(0.001), 20)
 
-    run(scenario())
     assert "metrics are written no more" in caplog.text
 
 

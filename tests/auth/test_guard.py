@@ -28,7 +28,7 @@ from tests.auth.support import (
     with_headers,
 )
 from tests.conftest import MakeSettings
-from tests.support import Recorder, Run, get, post
+from tests.support import Recorder, get, post
 
 AWS = ("www-authenticate", "AWS4-HMAC-SHA256")
 BEARER = ("www-authenticate", 'Bearer realm="serving"')
@@ -193,17 +193,14 @@ def test_a_signature_may_have_to_be_for_the_region_of_the_keys() -> None:
 
 
 @pytest.mark.parametrize("secret", [SECRET, OPERATORS_SECRET])
-def test_a_large_body_is_digested_outside_the_loop(run: Run, secret: str) -> None:
-    async def scenario() -> None:
-        application, reply = Application(), Recorder()
-        guard = Guard(application.handle, lambda: KEYS)
-        guard.handle(signed(body=bytes(INLINE_BODY + 1), key=(ID, secret)), reply)
-        assert reply.answers == []
-        answer = await reply.answer()
-        assert answer.status == (200 if secret == SECRET else 403)
-        assert len(application.requests) == (secret == SECRET)
-
-    run(scenario())
+async def test_a_large_body_is_digested_outside_the_loop(secret: str) -> None:
+    application, reply = Application(), Recorder()
+    guard = Guard(application.handle, lambda: KEYS)
+    guard.handle(signed(body=bytes(INLINE_BODY + 1), key=(ID, secret)), reply)
+    assert reply.answers == []
+    answer = await reply.answer()
+    assert answer.status == (200 if secret == SECRET else 403)
+    assert len(application.requests) == (secret == SECRET)
 
 
 def test_without_keys_nothing_stands_before_the_application(make_settings: MakeSettings) -> None:

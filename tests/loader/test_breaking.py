@@ -8,28 +8,25 @@ from serving.entry import Entry, State
 from serving.errors import DeviceLost, ModelNotReady
 from serving.service import Service
 from tests.loader.support import Load
-from tests.support import Fake, Recorder, Run, post
+from tests.support import Fake, Recorder, post
 
 
-def test_a_model_whose_prediction_hangs_is_broken_and_answers_still(run: Run, load: Load) -> None:
-    async def scenario() -> None:
-        fake = Fake(held=True)
-        loading = load(fake.model, request_timeout=0.02)
+async def test_a_model_whose_prediction_hangs_is_broken_and_answers_still(load: Load) -> None:
+    fake = Fake(held=True)
+    loading = load(fake.model, request_timeout=0.02)
+    await loading.changed()
+    service = loading.entry.use()
+    replies = [Recorder(), Recorder()]
+    for reply in replies:
+        service.handle(post(b"1"), reply)
+        fake.began()
         await loading.changed()
-        service = loading.entry.use()
-        replies = [Recorder(), Recorder()]
-        for reply in replies:
-            service.handle(post(b"1"), reply)
-            fake.began()
-            await loading.changed()
-        with pytest.raises(ModelNotReady, match=r"did not return within 0\.02 s"):
-            loading.entry.check()
-        assert loading.heard == [State.READY, State.BROKEN, State.BROKEN]
-        assert loading.entry.use() is service
-        fake.release(2)
-        assert [(await reply.answer()).status for reply in replies] == [200, 200]
-
-    run(scenario())
+    with pytest.raises(ModelNotReady, match=r"did not return within 0\.02 s"):
+        loading.entry.check()
+    assert loading.heard == [State.READY, State.BROKEN, State.BROKEN]
+    assert loading.entry.use() is service
+    fake.release(2)
+    assert [(await reply.answer()).status for reply in replies] == [200, 200]
 
 
 LOST = DeviceLost("The model failed: CUDA error: device-side assert triggered")
@@ -44,48 +41,40 @@ async def submit(entry: Entry, *bodies: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("facts", [{"foreign": frozenset({"predict"})}, {"devices": ("cuda:0",)}])
-def test_a_model_that_loses_its_device_is_broken(
-    run: Run, load: Load, caplog: pytest.LogCaptureFixture, facts: dict[str, Any]
+async def test_a_model_that_loses_its_device_is_broken(
+    load: Load, caplog: pytest.LogCaptureFixture, facts: dict[str, Any]
 ) -> None:
-    async def scenario() -> None:
-        fake = Fake()
-        fake.failure = LOST
-        loading = load(lambda: fake.model(**facts))
-        await loading.changed()
-        assert await submit(loading.entry, b"1") == [200]
+    fake = Fake()
+    fake.failure = LOST
+    loading = load(lambda: fake.model(**facts))
+    await loading.changed()
+    assert await submit(loading.entry, b"1") == [200]
+    loading.entry.check()
+    assert await submit(loading.entry, b"-1", b"-2") == [500, 500]
+    with pytest.raises(ModelNotReady, match=r"^The model failed: CUDA error: device-side"):
         loading.entry.check()
-        assert await submit(loading.entry, b"-1", b"-2") == [500, 500]
-        with pytest.raises(ModelNotReady, match=r"^The model failed: CUDA error: device-side"):
-            loading.entry.check()
-        assert loading.heard == [State.READY, State.BROKEN]
+    assert loading.heard == [State.READY, State.BROKEN]
 
-    run(scenario())
     said = [record for record in caplog.records if "cannot answer any more" in record.getMessage()]
     assert len(said) == 1
 
 
 @pytest.mark.parametrize("stage", ["decode", "encode"])
-def test_whichever_of_a_scripts_functions_finds_out(run: Run, load: Load, stage: str) -> None:
+async def test_whichever_of_a_scripts_functions_finds_out(load: Load, stage: str) -> None:
     def lose(*_: object) -> Any:
         raise LOST
 
-    async def scenario() -> None:
-        functions: dict[str, Any] = {stage: lose}
-        loading = load(lambda: Fake().model(stage, **functions))
-        await loading.changed()
-        assert await submit(loading.entry, b"1") == [500]
-        assert loading.entry.state is State.BROKEN
-
-    run(scenario())
+    functions: dict[str, Any] = {stage: lose}
+    loading = load(lambda: Fake().model(stage, **functions))
+    await loading.changed()
+    assert await submit(loading.entry, b"1") == [500]
+    assert loading.entry.state is State.BROKEN
 
 
-def test_a_model_on_the_cpu_has_no_device_to_lose(run: Run, load: Load) -> None:
-    async def scenario() -> None:
-        fake = Fake()
-        loading = load(fake.model)
-        await loading.changed()
-        service = loading.entry.use()
-        assert isinstance(service, Service)
-        assert service.model.predict == fake.predict
-
-    run(scenario())
+async def test_a_model_on_the_cpu_has_no_device_to_lose(load: Load) -> None:
+    fake = Fake()
+    loading = load(fake.model)
+    await loading.changed()
+    service = loading.entry.use()
+    assert isinstance(service, Service)
+    assert service.model.predict == fake.predict

@@ -15,7 +15,6 @@ from serving.service import Tools
 from serving.settings import Settings
 from serving.values import Request
 from tests.conftest import MakeSettings
-from tests.support import Run
 
 
 class Process:
@@ -73,18 +72,15 @@ class Apart:
 
 
 @pytest.mark.parametrize(("on_gpu", "taken"), [(True, 300), (False, 0)])
-def test_a_process_that_uses_the_gpu_has_taken_what_was_taken_of_it(
-    run: Run, make_settings: MakeSettings, tmp_path: Path, on_gpu: bool, taken: int
+async def test_a_process_that_uses_the_gpu_has_taken_what_was_taken_of_it(
+    make_settings: MakeSettings, tmp_path: Path, on_gpu: bool, taken: int
 ) -> None:
-    async def scenario() -> None:
-        apart = Apart(make_settings(), tmp_path, Process(on_gpu=on_gpu))
-        apart.used += 300
-        apart.settled("")
-        entry = apart.entry
-        assert (entry.state, entry.bytes) == (State.READY, 1000)
-        assert (entry.gpu_bytes, entry.on_gpu) == (taken, on_gpu)
-
-    run(scenario())
+    apart = Apart(make_settings(), tmp_path, Process(on_gpu=on_gpu))
+    apart.used += 300
+    apart.settled("")
+    entry = apart.entry
+    assert (entry.state, entry.bytes) == (State.READY, 1000)
+    assert (entry.gpu_bytes, entry.on_gpu) == (taken, on_gpu)
 
 
 @pytest.mark.parametrize(
@@ -94,19 +90,15 @@ def test_a_process_that_uses_the_gpu_has_taken_what_was_taken_of_it(
         (False, ModelLoadError, "It is full."),
     ],
 )
-def test_a_process_says_when_it_had_no_memory_for_the_model(
-    run: Run,
+async def test_a_process_says_when_it_had_no_memory_for_the_model(
     make_settings: MakeSettings,
     tmp_path: Path,
     starved: bool,
     kind: type[Exception],
     message: str,
 ) -> None:
-    async def scenario() -> None:
-        apart = Apart(make_settings(), tmp_path, Process(starved=starved))
-        apart.settled("It is full.")
-        error = apart.entry.error
-        assert (type(error), str(error)) == (kind, message)
-        assert (apart.entry.state, apart.entry.gpu_bytes) == (State.FAILED, 0)
-
-    run(scenario())
+    apart = Apart(make_settings(), tmp_path, Process(starved=starved))
+    apart.settled("It is full.")
+    error = apart.entry.error
+    assert (type(error), str(error)) == (kind, message)
+    assert (apart.entry.state, apart.entry.gpu_bytes) == (State.FAILED, 0)

@@ -16,7 +16,6 @@ from serving.service import Tools
 from serving.settings import MIB, Settings
 from tests.conftest import MakeSettings
 from tests.multi.support import GIB, ManyOf
-from tests.support import Run
 
 
 class TestGpu:
@@ -24,28 +23,26 @@ class TestGpu:
         ("total", "setting", "told"),
         [(10 * GIB, 0, "9216 MiB"), (10 * GIB, 512 * MIB, "512 MiB"), (0, 0, "")],
     )
-    def test_models_may_take_most_of_its_memory_or_what_is_set(
+    async def test_models_may_take_most_of_its_memory_or_what_is_set(
         self,
-        run: Run,
         make_settings: MakeSettings,
         caplog: pytest.LogCaptureFixture,
         total: int,
         setting: int,
         told: str,
     ) -> None:
-        async def scenario() -> None:
-            settings = make_settings(multi_model=True, gpu_memory=setting)
-            tools = Tools.of(settings, asyncio.get_running_loop())
-            MultiModel(tools, Loader(tools, gpus=Gpus([Gpu(total)]))).close()
-            tools.decoder.close()
-
         caplog.set_level(logging.INFO)
-        run(scenario())
+
+        settings = make_settings(multi_model=True, gpu_memory=setting)
+        tools = Tools.of(settings, asyncio.get_running_loop())
+        MultiModel(tools, Loader(tools, gpus=Gpus([Gpu(total)]))).close()
+        tools.decoder.close()
+
         lines = [line for line in caplog.messages if "GPU" in line]
         assert lines == ([f"models may take {told} of the GPU's memory together"] if told else [])
 
-    def test_a_model_on_it_says_so(
-        self, run: Run, many: ManyOf, models: Path, monkeypatch: pytest.MonkeyPatch
+    async def test_a_model_on_it_says_so(
+        self, many: ManyOf, models: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         load = loading.load
 
@@ -55,10 +52,7 @@ class TestGpu:
 
         monkeypatch.setattr(loading, "load", load_there)
 
-        async def scenario() -> None:
-            async with many() as server:
-                await server.load("a", models / "stump")
-                _, facts = await server.json("GET", "/models/a")
-                assert facts["workers"][0]["gpu"] is True
-
-        run(scenario())
+        async with many() as server:
+            await server.load("a", models / "stump")
+            _, facts = await server.json("GET", "/models/a")
+            assert facts["workers"][0]["gpu"] is True

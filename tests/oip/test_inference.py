@@ -19,7 +19,7 @@ from serving.values import Payload, Request
 from serving.warmup import UNKNOWN
 from tests.conftest import MakeSettings
 from tests.models import SCRIPT, stump
-from tests.support import PATIENCE, Fake, Recorder, Run, get, post
+from tests.support import PATIENCE, Fake, Recorder, get, post
 
 Given = dict[str, Any]
 Ask = Callable[..., Given]
@@ -239,62 +239,51 @@ def numbers(fake: Fake, make_settings: MakeSettings) -> Service:
     return Service(model, batcher, Tools.of(make_settings(), asyncio.get_running_loop()))
 
 
-def test_tensors_and_other_bodies_are_predicted_together(
-    run: Run, make_settings: MakeSettings
+async def test_tensors_and_other_bodies_are_predicted_together(make_settings: MakeSettings) -> None:
+    fake = Fake(held=True)
+    service = numbers(fake, make_settings)
+    first, bare, tensors = Recorder(), Recorder(), Recorder()
+    service.handle(post(b"1"), first)
+    fake.began()
+    service.handle(post(b"2"), bare)
+    service.handle(infer(tensor("x", [3.0, 4.0], "FP64")), tensors)
+    fake.release(2)
+    await first.answer()
+    assert (await bare.answer()).body == b"4\n"
+    told = orjson.loads((await tensors.answer()).body)  # type: ignore[arg-type]
+    assert told["outputs"] == [
+        {"name": "doubled", "datatype": "FP64", "shape": [2, 1], "data": [6.0, 8.0]}
+    ]
+    assert fake.calls == [[1.0], [2.0, 3.0, 4.0]]
+    service.close()
+
+
+async def test_a_large_request_is_read_off_the_event_loop(make_settings: MakeSettings) -> None:
+    fake = Fake()
+    service = numbers(fake, make_settings)
+    reply = Recorder()
+    service.handle(infer(tensor("x", [1.0] * INLINE_BODY, "FP64")), reply)
+    assert fake.calls == []
+    assert (await reply.answer()).status == 200
+    assert len(fake.calls[0]) == INLINE_BODY
+    service.close()
+
+
+async def test_a_request_that_is_too_late_is_told_as_the_protocol_has_it(
+    make_settings: MakeSettings,
 ) -> None:
-    async def scenario() -> None:
-        fake = Fake(held=True)
-        service = numbers(fake, make_settings)
-        first, bare, tensors = Recorder(), Recorder(), Recorder()
-        service.handle(post(b"1"), first)
-        fake.began()
-        service.handle(post(b"2"), bare)
-        service.handle(infer(tensor("x", [3.0, 4.0], "FP64")), tensors)
-        fake.release(2)
-        await first.answer()
-        assert (await bare.answer()).body == b"4\n"
-        told = orjson.loads((await tensors.answer()).body)  # type: ignore[arg-type]
-        assert told["outputs"] == [
-            {"name": "doubled", "datatype": "FP64", "shape": [2, 1], "data": [6.0, 8.0]}
-        ]
-        assert fake.calls == [[1.0], [2.0, 3.0, 4.0]]
-        service.close()
-
-    run(scenario())
-
-
-def test_a_large_request_is_read_off_the_event_loop(run: Run, make_settings: MakeSettings) -> None:
-    async def scenario() -> None:
-        fake = Fake()
-        service = numbers(fake, make_settings)
-        reply = Recorder()
-        service.handle(infer(tensor("x", [1.0] * INLINE_BODY, "FP64")), reply)
-        assert fake.calls == []
-        assert (await reply.answer()).status == 200
-        assert len(fake.calls[0]) == INLINE_BODY
-        service.close()
-
-    run(scenario())
-
-
-def test_a_request_that_is_too_late_is_told_as_the_protocol_has_it(
-    run: Run, make_settings: MakeSettings
-) -> None:
-    async def scenario() -> None:
-        fake = Fake(held=True)
-        service = numbers(fake, make_settings)
-        busy, late = Recorder(), Recorder()
-        service.handle(post(b"1"), busy)
-        fake.began()
-        request = infer(tensor("x", [1.0], "FP64"))._replace(deadline=time.monotonic() + 0.5)
-        service.handle(request, late)
-        answer = await late.answer()
-        assert answer.status == 504
-        assert orjson.loads(answer.body) == {  # type: ignore[arg-type]
-            "error": "The request ran out of time waiting for the model."
-        }
-        fake.release()
-        await busy.answer()
-        service.close()
-
-    run(scenario())
+    fake = Fake(held=True)
+    service = numbers(fake, make_settings)
+    busy, late = Recorder(), Recorder()
+    service.handle(post(b"1"), busy)
+    fake.began()
+    request = infer(tensor("x", [1.0], "FP64"))._replace(deadline=time.monotonic() + 0.5)
+    service.handle(request, late)
+    answer = await late.answer()
+    assert answer.status == 504
+    assert orjson.loads(answer.body) == {  # type: ignore[arg-type]
+        "error": "The request ran out of time waiting for the model."
+    }
+    fake.release()
+    await busy.answer()
+    service.close()

@@ -16,7 +16,7 @@ from serving.processes import messages
 from serving.values import Request, Response
 from tests.conftest import MakeSettings
 from tests.models import stump
-from tests.support import PATIENCE, Recorder, Run, get, post
+from tests.support import PATIENCE, Recorder, get, post
 
 INFER = "/v2/models/model/infer"
 
@@ -52,32 +52,30 @@ def test_any_other_path_becomes_that_of_an_invocation_there() -> None:
     assert (read.method, read.path) == ("POST", "/invocations")
 
 
-def test_the_access_log_names_the_model_and_leaves_out_health(
-    run: Run, make_settings: MakeSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+async def test_the_access_log_names_the_model_and_leaves_out_health(
+    make_settings: MakeSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "serving.access")
     stump().save_model(tmp_path / "model.json")
     asked = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [0, 5]}]}
 
-    async def scenario() -> None:
-        loop, settled = asyncio.get_running_loop(), asyncio.Event()
-        settings = make_settings(access_log=True, model_name="churn")
-        application = Application(settings, loop)
-        front = Front(application, loop, settings)
-        application.load(tmp_path, lambda _: settled.set())
-        await asyncio.wait_for(settled.wait(), PATIENCE)
-        for request in (
-            get("/v2/health/live"),
-            get("/v2/health/ready"),
-            get("/v2/models/churn/ready"),
-            Request("POST", "/v2/models/churn/infer", {}, orjson.dumps(asked)),
-        ):
-            reply = Recorder()
-            front.handle(request, reply)
-            assert (await reply.answer()).status == 200
-        front.close()
+    loop, settled = asyncio.get_running_loop(), asyncio.Event()
+    settings = make_settings(access_log=True, model_name="churn")
+    application = Application(settings, loop)
+    front = Front(application, loop, settings)
+    application.load(tmp_path, lambda _: settled.set())
+    await asyncio.wait_for(settled.wait(), PATIENCE)
+    for request in (
+        get("/v2/health/live"),
+        get("/v2/health/ready"),
+        get("/v2/models/churn/ready"),
+        Request("POST", "/v2/models/churn/infer", {}, orjson.dumps(asked)),
+    ):
+        reply = Recorder()
+        front.handle(request, reply)
+        assert (await reply.answer()).status == 200
+    front.close()
 
-    run(scenario())
     logged = [vars(record) for record in caplog.records if record.name == "serving.access"]
     assert [(line["path"], line["model"]) for line in logged] == [
         ("/v2/models/churn/ready", "churn"),
@@ -86,36 +84,30 @@ def test_the_access_log_names_the_model_and_leaves_out_health(
     assert {"wait", "decode", "predict", "encode"} <= logged[1].keys()
 
 
-def test_the_server_is_not_ready_while_it_drains_but_lives(
-    run: Run, make_settings: MakeSettings
+async def test_the_server_is_not_ready_while_it_drains_but_lives(
+    make_settings: MakeSettings,
 ) -> None:
-    async def scenario() -> None:
-        application = Application(make_settings(), asyncio.get_running_loop())
-        application.drain()
-        answers = {}
-        for path in ("/v2/health/live", "/v2/health/ready", "/ping"):
-            reply = Recorder()
-            application.handle(get(path), reply)
-            answers[path] = (await reply.answer()).status
-        assert answers == {"/v2/health/live": 200, "/v2/health/ready": 503, "/ping": 503}
-        application.close()
-
-    run(scenario())
-
-
-def test_the_index_says_why_a_model_cannot_answer(run: Run, make_settings: MakeSettings) -> None:
-    async def scenario() -> None:
-        application = Application(make_settings(), asyncio.get_running_loop())
+    application = Application(make_settings(), asyncio.get_running_loop())
+    application.drain()
+    answers = {}
+    for path in ("/v2/health/live", "/v2/health/ready", "/ping"):
         reply = Recorder()
-        application.handle(Request("POST", "/v2/repository/index", {}, b""), reply)
-        assert told(await reply.answer()) == [
-            {
-                "name": "model",
-                "version": "1",
-                "state": "UNAVAILABLE",
-                "reason": "The server starts.",
-            }
-        ]
-        application.close()
+        application.handle(get(path), reply)
+        answers[path] = (await reply.answer()).status
+    assert answers == {"/v2/health/live": 200, "/v2/health/ready": 503, "/ping": 503}
+    application.close()
 
-    run(scenario())
+
+async def test_the_index_says_why_a_model_cannot_answer(make_settings: MakeSettings) -> None:
+    application = Application(make_settings(), asyncio.get_running_loop())
+    reply = Recorder()
+    application.handle(Request("POST", "/v2/repository/index", {}, b""), reply)
+    assert told(await reply.answer()) == [
+        {
+            "name": "model",
+            "version": "1",
+            "state": "UNAVAILABLE",
+            "reason": "The server starts.",
+        }
+    ]
+    application.close()

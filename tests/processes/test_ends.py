@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
-import uvloop
 
 from serving.errors import ModelNotReady
 from serving.values import Response
@@ -27,9 +27,7 @@ from tests.processes.support import (
     let_go,
     write_model,
 )
-from tests.support import PATIENCE, Run
-
-uvloop_only = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
+from tests.support import PATIENCE
 
 STUCK = "ctypes.PyDLL(None).pause()"
 """Never returns, and keeps the interpreter's lock: nothing else runs in its process."""
@@ -52,51 +50,48 @@ def test_a_template_ends_in_order_though_the_server_went_without_hearing_all() -
     subprocess.run([sys.executable, "-c", dedent(code)], check=True)
 
 
-@uvloop_only
-def test_of_one_that_has_ended_nothing_is_left_for_the_collector(run: Run, loaded: Loaded) -> None:
-    async def scenario() -> None:
-        async with loaded() as subject:
-            assert await subject.evaluate("1 + 1") == "2"
-            await subject.finish()
-            await asyncio.wait_for(subject.process._channel.closed.wait(), PATIENCE)
-            gone = weakref.ref(subject.process)
-            del subject
-            await asyncio.sleep(0)  # those who call each other hold it until then
-            assert gone() is None
-
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """No search for garbage, so that only what nobody holds goes."""
     gc.disable()
-    try:
-        run(scenario())
-    finally:
-        gc.enable()
+    yield
+    gc.enable()
 
 
-@uvloop_only
-def test_finishing_waits_for_what_runs_and_for_the_end_of_the_process(
-    run: Run, loaded: Loaded
-) -> None:
-    async def scenario() -> None:
-        async with loaded() as subject:
-            pid = subject.process.pid
-            running, waiting = subject.send("meet()"), subject.send("1 + 1")
-            await began(subject.folder)
-            finishing = asyncio.create_task(subject.finish())
-            await subject.process.counts()
-            with pytest.raises(ModelNotReady, match="is being unloaded"):
-                subject.send("1")
-            assert is_there(pid)
-            let_go(subject.folder)
-            await finishing
-            assert not is_there(pid)
-            assert [reply.answers[0].body for reply in (running, waiting)] == [b"met", b"2"]
-            assert not subject.lost.done()
-            await subject.finish()  # which it has
-
-    run(scenario())
+@pytest.mark.uvloop
+@pytest.mark.usefixtures("no_collector")
+async def test_of_one_that_has_ended_nothing_is_left_for_the_collector(loaded: Loaded) -> None:
+    async with loaded() as subject:
+        assert await subject.evaluate("1 + 1") == "2"
+        await subject.finish()
+        await asyncio.wait_for(subject.process._channel.closed.wait(), PATIENCE)
+        gone = weakref.ref(subject.process)
+        del subject
+        await asyncio.sleep(0)  # those who call each other hold it until then
+        assert gone() is None
 
 
-@uvloop_only
-def test_a_script_can_tidy_up_when_its_model_finishes(run: Run, loaded: Loaded) -> None:
+@pytest.mark.uvloop
+async def test_finishing_waits_for_what_runs_and_for_the_end_of_the_process(loaded: Loaded) -> None:
+    async with loaded() as subject:
+        pid = subject.process.pid
+        running, waiting = subject.send("meet()"), subject.send("1 + 1")
+        await began(subject.folder)
+        finishing = asyncio.create_task(subject.finish())
+        await subject.process.counts()
+        with pytest.raises(ModelNotReady, match="is being unloaded"):
+            subject.send("1")
+        assert is_there(pid)
+        let_go(subject.folder)
+        await finishing
+        assert not is_there(pid)
+        assert [reply.answers[0].body for reply in (running, waiting)] == [b"met", b"2"]
+        assert not subject.lost.done()
+        await subject.finish()  # which it has
+
+
+@pytest.mark.uvloop
+async def test_a_script_can_tidy_up_when_its_model_finishes(loaded: Loaded) -> None:
     script = """
 import atexit
 from pathlib import Path
@@ -106,44 +101,35 @@ def transform_fn(*arguments):
     return ""
 """
 
-    async def scenario() -> None:
-        async with loaded(script) as subject:
-            assert not (subject.folder / "tidied").exists()
-            await subject.finish()
-            assert (subject.folder / "tidied").exists()
-
-    run(scenario())
+    async with loaded(script) as subject:
+        assert not (subject.folder / "tidied").exists()
+        await subject.finish()
+        assert (subject.folder / "tidied").exists()
 
 
-@uvloop_only
-def test_closing_waits_for_nothing(run: Run, loaded: Loaded) -> None:
-    async def scenario() -> None:
-        async with loaded() as subject:
-            running = subject.send("meet()")
-            await began(subject.folder)
-            subject.process.close()
-            assert says(await running.answer(), "The model was unloaded.")
-            await subject.finish()
-            assert not subject.lost.done()
-
-    run(scenario())
+@pytest.mark.uvloop
+async def test_closing_waits_for_nothing(loaded: Loaded) -> None:
+    async with loaded() as subject:
+        running = subject.send("meet()")
+        await began(subject.folder)
+        subject.process.close()
+        assert says(await running.answer(), "The model was unloaded.")
+        await subject.finish()
+        assert not subject.lost.done()
 
 
-@uvloop_only
-def test_a_model_can_be_closed_before_it_has_a_process(
-    run: Run, tmp_path: Path, make_settings: MakeSettings
+@pytest.mark.uvloop
+async def test_a_model_can_be_closed_before_it_has_a_process(
+    tmp_path: Path, make_settings: MakeSettings
 ) -> None:
-    async def scenario() -> None:
-        async with launching() as launcher:
-            subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
-            await subject.finish()
-            assert not subject.settled.done()
-            assert not subject.lost.done()
-
-    run(scenario())
+    async with launching() as launcher:
+        subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
+        await subject.finish()
+        assert not subject.settled.done()
+        assert not subject.lost.done()
 
 
-@uvloop_only
+@pytest.mark.uvloop
 @pytest.mark.parametrize(
     ("end", "words"),
     [
@@ -153,28 +139,23 @@ def test_a_model_can_be_closed_before_it_has_a_process(
     ],
     ids=["exit", "kill", "crash"],
 )
-def test_a_process_that_ends_by_itself_is_told_to_all_who_wait(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, loaded: Loaded, end: str, words: str
+async def test_a_process_that_ends_by_itself_is_told_to_all_who_wait(
+    tmp_path: Path, make_settings: MakeSettings, loaded: Loaded, end: str, words: str
 ) -> None:
-    async def scenario() -> None:
-        async with loaded() as subject:
-            other = await Subject(
-                write_model(tmp_path / "o"), make_settings(), subject.launcher
-            ).load()
-            replies = [subject.send(command) for command in ("meet()", end, "1")]
-            await began(subject.folder)
-            let_go(subject.folder)
-            assert words in await subject.loss()
-            assert (await replies[0].answer()).status == 200
-            assert says(await replies[1].answer(), words)
-            assert says(await replies[2].answer(), words)
-            with pytest.raises(ModelNotReady, match=words):
-                subject.send("1")
-            assert await other.evaluate("1 + 1") == "2"
-            again = await Subject(subject.folder, make_settings(), subject.launcher).load()
-            assert await again.evaluate("1 + 1") == "2"
-
-    run(scenario())
+    async with loaded() as subject:
+        other = await Subject(write_model(tmp_path / "o"), make_settings(), subject.launcher).load()
+        replies = [subject.send(command) for command in ("meet()", end, "1")]
+        await began(subject.folder)
+        let_go(subject.folder)
+        assert words in await subject.loss()
+        assert (await replies[0].answer()).status == 200
+        assert says(await replies[1].answer(), words)
+        assert says(await replies[2].answer(), words)
+        with pytest.raises(ModelNotReady, match=words):
+            subject.send("1")
+        assert await other.evaluate("1 + 1") == "2"
+        again = await Subject(subject.folder, make_settings(), subject.launcher).load()
+        assert await again.evaluate("1 + 1") == "2"
 
 
 HANGING_UP = f"""{OBEDIENT}
@@ -192,88 +173,73 @@ def hang_up(server):
 """
 
 
-@uvloop_only
-def test_a_process_that_has_closed_its_connection_is_ended(
-    run: Run, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.uvloop
+async def test_a_process_that_has_closed_its_connection_is_ended(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.processes.process.END_SECONDS", 0.1)
 
-    async def scenario() -> None:
-        async with loaded(HANGING_UP) as subject:
-            await subject.evaluate(f"__import__('atexit').register(lambda: {STUCK})")
-            running = subject.send(f"[hang_up({os.getpid()}), meet()]")
-            assert "was ended by SIGKILL" in await subject.loss()
-            assert says(await running.answer(), "was ended by SIGKILL")
-
-    run(scenario())
+    async with loaded(HANGING_UP) as subject:
+        await subject.evaluate(f"__import__('atexit').register(lambda: {STUCK})")
+        running = subject.send(f"[hang_up({os.getpid()}), meet()]")
+        assert "was ended by SIGKILL" in await subject.loss()
+        assert says(await running.answer(), "was ended by SIGKILL")
 
 
-@uvloop_only
-def test_a_process_that_does_not_react_is_ended(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.uvloop
+async def test_a_process_that_does_not_react_is_ended(
+    tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.processes.traffic.GRACE_SECONDS", 0.1)
 
-    async def scenario() -> None:
-        async with launching() as launcher:
-            settings = make_settings(request_timeout=0.3)
-            subject = await Subject(write_model(tmp_path / "m"), settings, launcher).load()
-            now = time.monotonic()
-            stuck, unlimited = subject.send(STUCK, now + 0.1), subject.send("1")
-            assert await subject.loss() == "The model's process did not react for 0.3 s."
-            assert (await stuck.answer()).status == 504
-            assert says(await unlimited.answer(), "did not react")
-            await subject.finish()
-
-    run(scenario())
+    async with launching() as launcher:
+        settings = make_settings(request_timeout=0.3)
+        subject = await Subject(write_model(tmp_path / "m"), settings, launcher).load()
+        now = time.monotonic()
+        stuck, unlimited = subject.send(STUCK, now + 0.1), subject.send("1")
+        assert await subject.loss() == "The model's process did not react for 0.3 s."
+        assert (await stuck.answer()).status == 504
+        assert says(await unlimited.answer(), "did not react")
+        await subject.finish()
 
 
-@uvloop_only
-def test_a_process_that_does_not_end_is_killed(
-    run: Run, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.uvloop
+async def test_a_process_that_does_not_end_is_killed(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.processes.process.END_SECONDS", 0.1)
 
-    async def scenario() -> None:
-        async with loaded() as subject:
-            await subject.evaluate(f"__import__('atexit').register(lambda: {STUCK})")
-            await subject.finish()
-
-    run(scenario())
+    async with loaded() as subject:
+        await subject.evaluate(f"__import__('atexit').register(lambda: {STUCK})")
+        await subject.finish()
 
 
-@uvloop_only
-def test_what_a_script_started_ends_with_its_process(run: Run, loaded: Loaded) -> None:
-    async def scenario() -> None:
-        async with loaded() as subject:
-            command = f"['sleep', '{10 * PATIENCE}']"
-            opened = "stdout=(folder / 'began').open('wb')"
-            asked = subject.send(f"log.append(subprocess.Popen({command}, {opened}))")
-            # At its end when nobody has it open for writing any more.
-            output = asyncio.create_task(began(subject.folder))
-            await asked.answer()
-            subject.process.close()
-            await output
-
-    run(scenario())
+@pytest.mark.uvloop
+async def test_what_a_script_started_ends_with_its_process(loaded: Loaded) -> None:
+    async with loaded() as subject:
+        command = f"['sleep', '{10 * PATIENCE}']"
+        opened = "stdout=(folder / 'began').open('wb')"
+        asked = subject.send(f"log.append(subprocess.Popen({command}, {opened}))")
+        # At its end when nobody has it open for writing any more.
+        output = asyncio.create_task(began(subject.folder))
+        await asked.answer()
+        subject.process.close()
+        await output
 
 
-@uvloop_only
-def test_the_template_takes_the_models_with_it_and_is_replaced(
-    run: Run, make_settings: MakeSettings, loaded: Loaded
+@pytest.mark.uvloop
+async def test_the_template_takes_the_models_with_it_and_is_replaced(
+    make_settings: MakeSettings, loaded: Loaded
 ) -> None:
-    async def scenario() -> None:
-        async with loaded() as subject:
-            running = subject.send("meet()")
-            await began(subject.folder)
-            os.kill(subject.launcher.pid, signal.SIGKILL)
-            words = "ended with the process that it was forked from"
-            assert words in await subject.loss()
-            assert says(await running.answer(), words)
-            again = await Subject(subject.folder, make_settings(), subject.launcher).load()
-            assert await again.evaluate("1 + 1") == "2"
-
-    run(scenario())
+    async with loaded() as subject:
+        running = subject.send("meet()")
+        await began(subject.folder)
+        os.kill(subject.launcher.pid, signal.SIGKILL)
+        words = "ended with the process that it was forked from"
+        assert words in await subject.loss()
+        assert says(await running.answer(), words)
+        again = await Subject(subject.folder, make_settings(), subject.launcher).load()
+        assert await again.evaluate("1 + 1") == "2"
 
 
 SERVER = """

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from serving.processes import launcher as launching_module
 from serving.processes import packets
@@ -16,9 +15,7 @@ from serving.processes.packets import Kind, Packet
 from serving.processes.template import Template
 from tests.conftest import MakeSettings
 from tests.processes.support import Loaded, Subject, is_there, launching, write_model
-from tests.support import PATIENCE, Run
-
-uvloop_only = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
+from tests.support import PATIENCE
 
 REFUSING = """
 import socket
@@ -29,20 +26,17 @@ while control.recv(LAYOUT.size):
 """
 
 
-@uvloop_only
-def test_the_template_is_small_and_holds_no_model_library(run: Run, loaded: Loaded) -> None:
-    async def scenario() -> None:
-        async with loaded() as subject:
-            modules = set((await subject.evaluate("' '.join(sys.modules)")).split())
-            assert {"numpy", "orjson", "uvloop", "serving.application"} <= modules
-            assert not modules & {"torch", "xgboost", "onnxruntime", "scipy", "sklearn", "pandas"}
-            assert not modules & {"gunicorn", "httptools"}
-
-    run(scenario())
+@pytest.mark.uvloop
+async def test_the_template_is_small_and_holds_no_model_library(loaded: Loaded) -> None:
+    async with loaded() as subject:
+        modules = set((await subject.evaluate("' '.join(sys.modules)")).split())
+        assert {"numpy", "orjson", "uvloop", "serving.application"} <= modules
+        assert not modules & {"torch", "xgboost", "onnxruntime", "scipy", "sklearn", "pandas"}
+        assert not modules & {"gunicorn", "httptools"}
 
 
-def test_orders_that_a_busy_template_does_not_take_wait(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_orders_that_a_busy_template_does_not_take_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
@@ -66,100 +60,80 @@ def test_orders_that_a_busy_template_does_not_take_wait(
     told: list[Asker] = []
     askers: list[Asker] = []
 
-    async def scenario() -> None:
-        told.clear()
-        all_told = asyncio.Event()
-        askers[:] = [Asker(all_told) for _ in range(500)]
-        async with launching() as launcher:
-            for asker in askers:
-                ours, theirs = socket.socketpair()
-                ours.close()
-                launcher.launch(theirs, asker)
-            await asyncio.to_thread(gate.write_text, "")
-            await asyncio.wait_for(all_told.wait(), PATIENCE)
-            assert told == askers
-
-    run(scenario())
+    told.clear()
+    all_told = asyncio.Event()
+    askers[:] = [Asker(all_told) for _ in range(500)]
+    async with launching() as launcher:
+        for asker in askers:
+            ours, theirs = socket.socketpair()
+            ours.close()
+            launcher.launch(theirs, asker)
+        await asyncio.to_thread(gate.write_text, "")
+        await asyncio.wait_for(all_told.wait(), PATIENCE)
+        assert told == askers
 
 
-@uvloop_only
-def test_there_is_no_template_before_it_is_needed_and_none_afterwards(
-    run: Run, tmp_path: Path
-) -> None:
-    async def scenario() -> None:
-        async with launching() as launcher:
-            assert launcher.pid == 0
-            await launcher.close()
-            launcher.start()
-            pid = launcher.pid
-            launcher.start()
-            assert launcher.pid == pid
-            assert is_there(pid)
+@pytest.mark.uvloop
+async def test_there_is_no_template_before_it_is_needed_and_none_afterwards(tmp_path: Path) -> None:
+    async with launching() as launcher:
         assert launcher.pid == 0
-        assert not is_there(pid)
+        await launcher.close()
+        launcher.start()
+        pid = launcher.pid
+        launcher.start()
+        assert launcher.pid == pid
+        assert is_there(pid)
+    assert launcher.pid == 0
+    assert not is_there(pid)
 
-    run(scenario())
 
-
-@uvloop_only
-def test_a_template_that_cannot_be_started_fails_the_load(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.uvloop
+async def test_a_template_that_cannot_be_started_fails_the_load(
+    tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
 
-    async def scenario() -> None:
-        async with launching() as launcher:
-            subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
-            reason = "The model's process could not be started: No such file or directory."
-            assert await subject.outcome() == reason
-
-    run(scenario())
+    async with launching() as launcher:
+        subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
+        reason = "The model's process could not be started: No such file or directory."
+        assert await subject.outcome() == reason
 
 
-@uvloop_only
-def test_sockets_that_cannot_be_made_fail_the_load(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.uvloop
+async def test_sockets_that_cannot_be_made_fail_the_load(
+    tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(*_arguments: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    async def scenario() -> None:
-        async with launching() as launcher:
-            monkeypatch.setattr(socket, "socketpair", exhausted)
-            subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
-            assert "could not be started: Too many open files." in await subject.outcome()
-
-    run(scenario())
+    async with launching() as launcher:
+        monkeypatch.setattr(socket, "socketpair", exhausted)
+        subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
+        assert "could not be started: Too many open files." in await subject.outcome()
 
 
-@uvloop_only
-def test_a_template_that_fails_fails_the_load(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.uvloop
+async def test_a_template_that_fails_fails_the_load(
+    tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launching_module, "BOOT", "raise SystemExit(1)")
 
-    async def scenario() -> None:
-        async with launching() as launcher:
-            subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
-            assert "ended with the process that it was forked from" in await subject.outcome()
-
-    run(scenario())
+    async with launching() as launcher:
+        subject = Subject(write_model(tmp_path / "m"), make_settings(), launcher)
+        assert "ended with the process that it was forked from" in await subject.outcome()
 
 
-@uvloop_only
-def test_a_fork_that_is_refused_fails_that_load_only(
-    run: Run, tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.uvloop
+async def test_a_fork_that_is_refused_fails_that_load_only(
+    tmp_path: Path, make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launching_module, "BOOT", REFUSING)
 
-    async def scenario() -> None:
-        async with launching() as launcher:
-            folder = write_model(tmp_path / "m")
-            subjects = [Subject(folder, make_settings(), launcher) for _ in range(2)]
-            reason = f"The model's process could not be started: {os.strerror(11)}."
-            assert await asyncio.gather(*(s.outcome() for s in subjects)) == [reason, reason]
-
-    run(scenario())
+    async with launching() as launcher:
+        folder = write_model(tmp_path / "m")
+        subjects = [Subject(folder, make_settings(), launcher) for _ in range(2)]
+        reason = f"The model's process could not be started: {os.strerror(11)}."
+        assert await asyncio.gather(*(s.outcome() for s in subjects)) == [reason, reason]
 
 
 def test_a_fork_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

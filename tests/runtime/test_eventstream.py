@@ -11,7 +11,6 @@ from serving.errors import DeadlineExceeded, PredictionError, ServingError
 from serving.runtime import eventstream
 from serving.runtime.eventstream import MAX_PART, Events, begin
 from tests.runtime.support import chunks
-from tests.support import Run
 
 
 def parsed(content: bytes) -> list[EventStreamMessage]:
@@ -64,19 +63,13 @@ def test_a_large_answer_is_several_parts(size: int, sizes: list[int]) -> None:
     assert [len(message.payload) for message in messages] == sizes
 
 
-def test_each_chunk_is_a_part_and_an_empty_one_is_none(run: Run) -> None:
-    async def scenario() -> None:
-        content = await collected(b"one", b"", b"two")
-        assert [message.payload for message in parsed(content)] == [b"one", b"two"]
-
-    run(scenario())
+async def test_each_chunk_is_a_part_and_an_empty_one_is_none() -> None:
+    content = await collected(b"one", b"", b"two")
+    assert [message.payload for message in parsed(content)] == [b"one", b"two"]
 
 
-def test_an_empty_answer_is_no_message(run: Run) -> None:
-    async def scenario() -> None:
-        assert await collected() == b""
-
-    run(scenario())
+async def test_an_empty_answer_is_no_message() -> None:
+    assert await collected() == b""
 
 
 @pytest.mark.parametrize(
@@ -86,21 +79,18 @@ def test_an_empty_answer_is_no_message(run: Run) -> None:
         (DeadlineExceeded("It broke: \udcff."), "ModelInvocationTimeExceeded"),
     ],
 )
-def test_an_error_is_the_last_message(run: Run, error: ServingError, code: str) -> None:
-    async def scenario() -> None:
-        first, last = parsed(await collected(b"one", error, b"two"))
-        assert first.payload == b"one"
-        assert last.headers == {
-            ":message-type": "exception",
-            ":exception-type": "ModelStreamError",
-            ":content-type": "application/json",
-        }
-        assert json.loads(last.payload) == {"Message": "It broke: ?.", "ErrorCode": code}
-
-    run(scenario())
+async def test_an_error_is_the_last_message(error: ServingError, code: str) -> None:
+    first, last = parsed(await collected(b"one", error, b"two"))
+    assert first.payload == b"one"
+    assert last.headers == {
+        ":message-type": "exception",
+        ":exception-type": "ModelStreamError",
+        ":content-type": "application/json",
+    }
+    assert json.loads(last.payload) == {"Message": "It broke: ?.", "ErrorCode": code}
 
 
-def test_an_error_before_the_first_chunk_is_none_of_the_stream(run: Run) -> None:
+async def test_an_error_before_the_first_chunk_is_none_of_the_stream() -> None:
     class Failing:
         closed = False
 
@@ -113,16 +103,13 @@ def test_an_error_before_the_first_chunk_is_none_of_the_stream(run: Run) -> None
         async def aclose(self) -> None:
             self.closed = True
 
-    async def scenario() -> None:
-        body: Any = Failing()
-        with pytest.raises(PredictionError):
-            await begin(body)
-        assert body.closed
-
-    run(scenario())
+    body: Any = Failing()
+    with pytest.raises(PredictionError):
+        await begin(body)
+    assert body.closed
 
 
-def test_a_client_that_leaves_ends_what_makes_the_answer(run: Run) -> None:
+async def test_a_client_that_leaves_ends_what_makes_the_answer() -> None:
     ended = []
 
     async def endless() -> AsyncIterator[bytes]:
@@ -132,10 +119,7 @@ def test_a_client_that_leaves_ends_what_makes_the_answer(run: Run) -> None:
         finally:
             ended.append(True)
 
-    async def scenario() -> None:
-        events = Events(await begin(endless()))
-        await anext(events)
-        await events.aclose()
-        assert ended == [True]
-
-    run(scenario())
+    events = Events(await begin(endless()))
+    await anext(events)
+    await events.aclose()
+    assert ended == [True]

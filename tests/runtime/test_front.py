@@ -13,7 +13,7 @@ from serving.values import Request, Response
 from tests.conftest import MakeSettings
 from tests.runtime.conftest import MakeFront
 from tests.runtime.support import ANSWER, LIMITS, Core, Front, chunks
-from tests.support import Recorder, Run, get
+from tests.support import Recorder, get
 
 FILE = """
 [fraud.variants.stable]
@@ -121,32 +121,29 @@ def test_a_request_keeps_the_name_that_it_comes_with(
     assert core.request.headers["x-amzn-requestid"] == name
 
 
-def test_a_client_that_has_left_is_seen_by_the_core(run: Run, make_settings: MakeSettings) -> None:
-    async def scenario() -> None:
-        core, reply = Core(), Recorder()
-        core.answer = lambda _: None
-        endpoints = Endpoints(core.handle, asyncio.get_running_loop(), make_settings())
-        endpoints.handle(post("/endpoints/any/invocations"), reply)
-        (held,) = core.held
-        assert not held.gone
-        reply.gone = True
-        assert held.gone
+async def test_a_client_that_has_left_is_seen_by_the_core(make_settings: MakeSettings) -> None:
+    core, reply = Core(), Recorder()
+    core.answer = lambda _: None
+    endpoints = Endpoints(core.handle, asyncio.get_running_loop(), make_settings())
+    endpoints.handle(post("/endpoints/any/invocations"), reply)
+    (held,) = core.held
+    assert not held.gone
+    reply.gone = True
+    assert held.gone
 
-        ended = asyncio.Event()
+    ended = asyncio.Event()
 
-        async def body() -> Any:
-            try:
-                async for chunk in chunks(b"one", b"two"):
-                    yield chunk
-            finally:
-                ended.set()
+    async def body() -> Any:
+        try:
+            async for chunk in chunks(b"one", b"two"):
+                yield chunk
+        finally:
+            ended.set()
 
-        held.send(Response(200, body()))
-        await asyncio.wait_for(ended.wait(), 20)
-        assert reply.answers == []
-        endpoints.close()
-
-    run(scenario())
+    held.send(Response(200, body()))
+    await asyncio.wait_for(ended.wait(), 20)
+    assert reply.answers == []
+    endpoints.close()
 
 
 def test_what_the_host_refuses_is_an_exception_of_the_client(front: Front) -> None:
