@@ -20,7 +20,7 @@ import xgboost as xgb
 from benchmarks.throughput.workload import make
 from serving import configuration, engines
 from serving.compilation.conversion import convert_model
-from serving.engines import converted
+from serving.engines import converted, libxgboost
 from serving.engines.booster import DensePredictor
 
 ROWS = (1, 8, 32, 64, 128, 256, 1024)
@@ -36,7 +36,7 @@ def main() -> None:
         model = make(Path(folder)).model
         made = convert_model(model, Path(folder, "compiled"), settings, None).folder
         booster = xgb.Booster({"nthread": 1}, model_file=model / "model.ubj")
-        direct = DensePredictor(booster, (0, 0))
+        direct = DensePredictor(libxgboost.Booster(booster))
         onnx = converted.read(made / "model.ubj.xgb.onnx", settings).predict
         chosen = engines.load(made, settings).libraries
     print("| rows | inplace_predict, µs | C function, µs | ONNX Runtime, µs | C / ONNX |")

@@ -20,6 +20,10 @@ T = TypeVar("T")
 
 _one_at_a_time = threading.Lock()
 
+LEAST_BYTES = 4096
+"""What a model takes, however small: what others free meanwhile may hide all that one of a few
+kilobytes does."""
+
 
 class Loaded(NamedTuple):
     """A model that is loaded, and what it costs."""
@@ -53,7 +57,8 @@ def load(folder: Path, settings: Settings, gpus: Gpus) -> Loaded:
             raise
         finally:
             gpus.end(part)
-        return Loaded(model, cost, max(0, footprint.meter.read() - before), part.bytes)
+        taken = max(LEAST_BYTES, footprint.meter.read() - before)
+        return Loaded(model, cost, taken, part.bytes)
 
 
 def runs_on_gpu(model: Model) -> bool:

@@ -38,8 +38,8 @@ class Native(NamedTuple):
     ``output_fn`` expects one.
     """
 
-    model: Any
-    """What ``predict_fn`` gets as its model: a Booster, an InferenceSession, a torch Module."""
+    model: Callable[[], Any]
+    """Gives what ``predict_fn`` gets as its model: a Booster, an InferenceSession, a Module."""
     payload: Callable[[Any], Payload]
     """What ``input_fn`` returned to what the engine's predict takes. Raises DecodeError."""
     argument: Callable[[Any], Any]

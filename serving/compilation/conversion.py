@@ -139,7 +139,7 @@ def _convert(path: Path, settings: Settings, sample: Path | None, place: Path) -
         ) from error
 
     booster = boosters.read(path, settings)
-    content = to_onnx(booster)
+    content = to_onnx(booster.package())
     file = place / f"{path.name}{CONVERTED}"
     file.write_bytes(content)
     model = xgboost.of_boosters([booster], settings)
@@ -149,7 +149,7 @@ def _convert(path: Path, settings: Settings, sample: Path | None, place: Path) -
         return scores
 
     found = converted.read(file, settings).predict
-    tables = {"the made-up rows": parity.made_up(booster)}
+    tables = {"the made-up rows": parity.made_up(booster.package())}
     if sample is not None:
         tables[sample.name] = samples.decoded(samples.request(sample), model)
     compared = {

@@ -86,7 +86,7 @@ def _loaded(folder: Path, settings: Settings, request: Request) -> tuple[Any, Ar
         raise ModelLoadError(f"{folder} is compiled for Neuron already.")
     import torch
 
-    module = model.native.model if model.native else None
+    module = model.native.model() if model.native else None
     if not isinstance(module, torch.nn.Module):
         raise ModelLoadError(f"{folder} has a {model.engine} model; Neuron runs PyTorch's.")
     return module.cpu(), samples.arrays(request, model, folder)

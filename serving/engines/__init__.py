@@ -66,9 +66,9 @@ ENGINES = (
     Known("neuron", (*TORCH, "neuron.json"), _neuron),
 )
 
-FORKABLE = {"xgboost"}
-"""Libraries that are whole after a fork: other than ONNX Runtime and PyTorch, it has no threads
-before it first predicts. Processes that it was imported for share its memory, and that of SciPy."""
+FORKABLE = {"serving.engines.libxgboost"}
+"""Libraries that are whole after a fork, and whose memory processes then share. Other than ONNX
+Runtime and PyTorch, XGBoost has no threads before it first predicts."""
 
 RECOGNISED = (
     "xgboost-model, *.ubj, *.xgb, *.bst or a booster's *.json (xgboost), *.onnx (onnx), "
@@ -117,9 +117,11 @@ def _plain(folder: Path, settings: Settings) -> Model:
 
 def prepare(folder: Path, settings: Settings) -> None:
     """Import the libraries that a model directory needs, if it is known which, and are there."""
-    for library in _libraries(folder, settings):
-        with suppress(ImportError):
-            importlib.import_module(library)
+    with suppress(ModelLoadError, OSError):
+        scripted = programs.find(folder, settings) is not None
+        for library in _libraries(folder, settings, scripted=scripted):
+            with suppress(ImportError):
+                importlib.import_module(library)
 
 
 def share(folder: Path, settings: Settings) -> None:
@@ -128,28 +130,24 @@ def share(folder: Path, settings: Settings) -> None:
     A script may bring other versions of the libraries. What cannot be imported is not told here:
     loading the model fails by it, and says so.
     """
-    with suppress(ModelLoadError):
+    with suppress(ModelLoadError, OSError):
         if programs.find(folder, settings) is None:
-            for library in FORKABLE.intersection(_libraries(folder, settings)):
+            libraries = _libraries(folder, settings, scripted=False)
+            for library in FORKABLE.intersection(libraries):
                 catch(importlib.import_module, library)
 
 
-def _libraries(folder: Path, settings: Settings) -> list[str]:
-    with suppress(ModelLoadError, OSError):
-        engine, files = recognise(folder, settings)
-        return _predicting(engine, files, settings.engine)
-    return []
-
-
-def _predicting(engine: Engine, files: list[Path], wanted: str) -> list[str]:
+def _libraries(folder: Path, settings: Settings, *, scripted: bool) -> list[str]:
     """What predicts: for boosters that are converted too, both or the one that is wanted."""
+    engine, files = recognise(folder, settings)
+    own = [engine.library, engine.package] if scripted and engine.package else [engine.library]
     converted = [path for path in files if path.name.endswith(CONVERTED)]
     if not converted:
-        return [engine.library]
-    other = _onnx()
+        return own
+    other, wanted = _onnx(), settings.engine
     if wanted == other.name or len(converted) == len(files):
         return [other.library]
-    return [engine.library] if wanted == engine.name else [engine.library, other.library]
+    return own if wanted == engine.name else [*own, other.library]
 
 
 def _extend_path(site: Path | None) -> None:

@@ -22,7 +22,7 @@ class Engine(NamedTuple):
     extra: str
     """The extra of hybrid-serving that installs the library."""
     library: str
-    """The module of the library."""
+    """The module that has the library."""
     files: Callable[[Path], list[Path]]
     """The model files of this engine in a model directory, sorted; empty where there are none.
 
@@ -34,3 +34,5 @@ class Engine(NamedTuple):
     Raises ModelLoadError for a file that cannot be loaded, and ImportError where the library is
     not installed.
     """
+    package: str = ""
+    """What a script of such a model imports, where that is another module."""

@@ -4,9 +4,8 @@ import pickle
 import re
 from pathlib import Path
 
-import xgboost
-
-from serving.engines import ubjson
+from serving.engines import libxgboost, ubjson
+from serving.engines.libxgboost import Booster
 from serving.errors import ModelLoadError
 from serving.settings import Settings
 
@@ -14,7 +13,7 @@ _PLACE = re.compile(r"\[\S+\] \S+:\d+: (Check failed: .*?: )?")
 """Begins a message of the library: the time, the line in its source, and the failed condition."""
 
 
-def read(path: Path, settings: Settings) -> xgboost.Booster:
+def read(path: Path, settings: Settings) -> Booster:
     """The booster in a file.
 
     Raises:
@@ -25,26 +24,26 @@ def read(path: Path, settings: Settings) -> xgboost.Booster:
     # A pickle, of protocol 2 or later, begins with this byte; no format of the library does.
     if content.startswith(b"\x80"):
         return _unpickled(path, content, settings)
-    booster = xgboost.Booster()
     try:
         if not content or content.startswith(b"{L"):
             ubjson.check(content)  # the library does not survive a file that was cut
         # From memory, since the library goes by the content there and by the name in a file.
-        booster.load_model(bytearray(content))
-    except ValueError as error:  # XGBoostError, or UnicodeDecodeError where it quotes the file
+        return Booster.read(content)
+    except ValueError as error:
         raise ModelLoadError(
-            f"{path.name} is damaged or of a format that XGBoost {xgboost.__version__} does not "
+            f"{path.name} is damaged or of a format that XGBoost {libxgboost.version()} does not "
             f"read ({reason(error)}). It reads the JSON and UBJSON that save_model writes."
         ) from error
-    return booster
 
 
-def _unpickled(path: Path, content: bytes, settings: Settings) -> xgboost.Booster:
+def _unpickled(path: Path, content: bytes, settings: Settings) -> Booster:
     if not settings.allow_pickle:
         raise ModelLoadError(
             f"{path.name} is a Python pickle, and loading one runs the code in it. Save the model "
             f"with its save_model method, or allow pickles with SERVING_ALLOW_PICKLE=true."
         )
+    import xgboost
+
     try:
         model = pickle.loads(content)  # noqa: S301 - allowed by the setting
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, ValueError) as error:
@@ -52,7 +51,7 @@ def _unpickled(path: Path, content: bytes, settings: Settings) -> xgboost.Booste
     booster = model.get_booster() if hasattr(model, "get_booster") else model
     if not isinstance(booster, xgboost.Booster):
         raise ModelLoadError(f"{path.name} is a pickle of {type(model).__name__}, no booster.")
-    return booster
+    return Booster(booster)
 
 
 def reason(error: BaseException) -> str:

@@ -192,7 +192,7 @@ def _native(session: Any, inputs: tuple[Tensor, ...], stacks: tensors.Stacks) ->
     def payload(value: Any) -> Payload:
         return tensors.from_value(value, inputs, stacks)
 
-    return Native(session, payload, argument, result=lambda outputs: outputs)
+    return Native(lambda: session, payload, argument, result=lambda outputs: outputs)
 
 
 def _reason(error: Exception) -> str:

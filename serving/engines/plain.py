@@ -49,13 +49,15 @@ def model(loaded: Any, settings: Settings, *, predicts: bool) -> Model:
         )
     xgboost = sys.modules.get("xgboost")
     if xgboost is not None and isinstance(loaded, xgboost.Booster):
+        from serving.engines.libxgboost import Booster
         from serving.engines.xgboost import OUTPUT, of_boosters
 
         def bare(prediction: Prediction, accept: str, request: Request) -> Response:
             return encode(Prediction(prediction.outputs[OUTPUT]), accept, request)
 
         # For a script, unlike for a model without one, the container adds nothing to the scores.
-        boosted = of_boosters([loaded], replace(settings, inference_output="", default_accept=""))
+        own = replace(settings, inference_output="", default_accept="")
+        boosted = of_boosters([Booster(loaded)], own)
         return replace(boosted, encode=bare, writes=tensors.writes(settings))
     predict = getattr(loaded, "predict", None) or loaded
     if predicts and not callable(predict):
@@ -79,7 +81,7 @@ def model(loaded: Any, settings: Settings, *, predicts: bool) -> Model:
         writes=tensors.writes(settings),
         foreign=frozenset({"predict"}),
         native=Native(
-            model=loaded,
+            model=lambda: loaded,
             payload=Payload,
             argument=lambda data: data,
             result=lambda result: result,

@@ -119,14 +119,14 @@ def override(model: Model | None, hooks: Hooks, folder: Path, settings: Settings
             "yet; a model_fn can load it instead."
         )
     if "model_warmup_fn" in functions:
-        functions["model_warmup_fn"].load(str(folder), model.native.model, context=context)
+        functions["model_warmup_fn"].load(str(folder), model.native.model(), context=context)
     if functions.keys() <= LOADING:
         return model
     accept = settings.default_accept or model.writes[0]
     contexts = partial(Context, folder=folder, store=sessions.of(settings))
     if "transform_fn" in functions:
         transform = functions["transform_fn"]
-        return Transform(transform, model.native.model, contexts, accept).model(model)
+        return Transform(transform, model.native.model(), contexts, accept).model(model)
     stages = Stages(
         model,
         model.native,

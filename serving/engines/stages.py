@@ -83,6 +83,7 @@ class Stages:
         self._native = native
         self._input = functions.get("input_fn")
         self._predict = functions.get("predict_fn")
+        self._loaded = native.model() if self._predict else None
         self._output = functions.get("output_fn")
         self._context = contexts
         self._default_accept = default_accept
@@ -153,7 +154,7 @@ class Stages:
         else:
             value = data if self._input else self._native.argument(data)
             context = context or self._context(None)
-            outputs = self._predict(value, self._native.model, context=context)
+            outputs = self._predict(value, self._loaded, context=context)
         return Prediction(Carried(outputs, context) if self._carries and context else outputs)
 
     def encode(self, prediction: Prediction, accept: str, request: Request) -> Response:

@@ -187,7 +187,7 @@ def of_module(module: torch.nn.Module, settings: Settings) -> Model:
         foreign=frozenset({"predict"}),
         devices=(str(where),),
         native=Native(
-            model=module,
+            model=lambda: module,
             payload=lambda value: Payload(Whole(value)),
             argument=argument,
             result=lambda result: result,

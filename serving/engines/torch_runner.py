@@ -91,7 +91,7 @@ class Runner:
             values = self._arguments(data)
             return values[0] if len(values) == 1 else dict(zip(data, values, strict=True))
 
-        return Native(module, payload, argument, self._restore)
+        return Native(lambda: module, payload, argument, self._restore)
 
     def _answer(self, arguments: Sequence[Any]) -> Outputs:
         leaves: dict[str, Any] = {}

@@ -4,7 +4,6 @@ Statuses, default types and response shapes are that container's (algorithm mode
 need no change. JSON requests, which it refuses, are read as well.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +31,10 @@ from serving.settings import Settings
 from serving.values import Payload, Prediction, Request, Response
 
 if TYPE_CHECKING:
-    from xgboost import Booster, DMatrix
+    from xgboost import DMatrix
 
     from serving.engines.converted import Converted
+    from serving.engines.libxgboost import Booster
 
 READS = (
     "text/csv",
@@ -55,6 +55,7 @@ WRITES = (
 DEFAULT_CONTENT_TYPE = "text/libsvm"
 STACKABLE = "rows"
 OUTPUT = "score"
+LIBRARY = "serving.engines.libxgboost"
 
 
 def load(found: list[Path], settings: Settings) -> Model:
@@ -97,11 +98,12 @@ def of_boosters(
     from serving.engines.booster import predictor
 
     for each in loaded:
-        each.set_param({"nthread": settings.model_threads, "device": "cpu"})
-    config = json.loads(loaded[0].save_config())["learner"]
+        each.set("nthread", settings.model_threads)
+        each.set("device", "cpu")
+    config = loaded[0].config()
     objective = config["objective"]["name"]
     classes = int(config["learner_model_param"]["num_class"])
-    width = _common({each.num_features() for each in loaded})
+    width = _common({each.width() for each in loaded})
     predict, words = predictor(loaded, objective), ""
     if others:
         from serving.engines import libraries
@@ -110,7 +112,7 @@ def of_boosters(
         predict, words = libraries.fastest(predict, others, kind, settings)
     boosted = _Boosted(predict, width, _selected(objective, classes, settings))
     native = Native(
-        model=loaded[0],
+        model=loaded[0].package,
         payload=boosted.payload,
         argument=_matrix,
         result=lambda outputs: outputs[OUTPUT],
@@ -142,7 +144,7 @@ def _selected(objective: str, classes: int, settings: Settings) -> Selection | N
     return Selection(keys, objective, classes, settings.batch) if keys else None
 
 
-ENGINE = Engine(XGBOOST, XGBOOST, XGBOOST, booster_files.files, load)
+ENGINE = Engine(XGBOOST, XGBOOST, LIBRARY, booster_files.files, load, package=XGBOOST)
 
 
 class _Boosted:

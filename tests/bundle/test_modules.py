@@ -26,7 +26,7 @@ def test_what_is_imported_only_when_it_is_needed_is_there(names: set[str]) -> No
 
 
 def test_what_needs_another_library_is_not(names: set[str]) -> None:
-    assert not {"serving/engines/booster.py", "serving/engines/torch_formats.py"} & names
+    assert not {"serving/engines/torch_formats.py", "serving/engines/torch_runner.py"} & names
 
 
 def test_servers_commands_and_compilers_are_not(names: set[str]) -> None:

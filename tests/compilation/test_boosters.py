@@ -16,6 +16,7 @@ from serving.engines import booster as library
 from serving.engines import converted
 from serving.engines.base import CONVERTED
 from serving.engines.ensemble import Predictor
+from serving.engines.libxgboost import Booster
 from serving.errors import ModelLoadError
 from tests.conftest import ROWS, MakeSettings
 from tests.models import classes
@@ -57,7 +58,7 @@ def objective(booster: xgboost.Booster) -> str:
 
 
 def original(booster: xgboost.Booster) -> Predictor:
-    return library.predictor([booster], objective(booster))
+    return library.predictor([Booster(booster)], objective(booster))
 
 
 def train(parameters: dict[str, Any], table: Table, rounds: int = 12) -> xgboost.Booster:

@@ -31,6 +31,7 @@ from tests.support import post
 KEYS = "predicted_label,probabilities,raw_score,predicted_score"
 KINDS = ("squarederror", "logistic", "softprob", "softmax", "stopped")
 SIZES = (1, 2, 3, 33, 100)
+OWN = "serving.engines.libxgboost"
 
 Boosters = dict[str, xgboost.Booster]
 Package = Callable[..., Path]
@@ -223,7 +224,7 @@ class TestForced:
 
     @pytest.mark.parametrize(
         ("engine", "imported"),
-        [("", ["xgboost", "onnxruntime"]), ("xgboost", ["xgboost"]), ("onnx", ["onnxruntime"])],
+        [("", [OWN, "onnxruntime"]), ("xgboost", [OWN]), ("onnx", ["onnxruntime"])],
     )
     def test_only_what_predicts_is_imported_beforehand(
         self,

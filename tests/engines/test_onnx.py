@@ -355,7 +355,7 @@ def test_a_sequence_is_refused(tmp_path: Path) -> None:
 def test_scripts_see_the_session_and_plain_arrays(tmp_path: Path) -> None:
     native = load(linear(tmp_path / "model.onnx")).native
     assert native is not None
-    assert isinstance(native.model, onnxruntime.InferenceSession)
+    assert isinstance(native.model(), onnxruntime.InferenceSession)
     row = np.ones((1, 4))
     payload: Payload = native.payload(row)
     assert payload.data["x"].dtype == np.float32

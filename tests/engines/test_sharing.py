@@ -24,11 +24,14 @@ def booster(tmp_path: Path) -> Path:
     return tmp_path
 
 
+OWN = "serving.engines.libxgboost"
+
+
 def test_the_library_of_a_booster_is_shared(
     booster: Path, imported: list[str], make_settings: MakeSettings
 ) -> None:
     engines.share(booster, make_settings())
-    assert imported == ["xgboost"]
+    assert imported == [OWN]
 
 
 def test_a_library_that_has_threads_is_not(
@@ -46,6 +49,15 @@ def test_a_script_may_bring_another_version(
     (booster / "code" / "inference.py").write_text(SCRIPT)
     engines.share(booster, make_settings())
     assert imported == []
+
+
+def test_what_its_functions_work_with_is_imported_before_its_memory_is_measured(
+    booster: Path, imported: list[str], make_settings: MakeSettings
+) -> None:
+    (booster / "code").mkdir()
+    (booster / "code" / "inference.py").write_text(SCRIPT)
+    engines.prepare(booster, make_settings())
+    assert imported == [OWN, "xgboost"]
 
 
 def test_a_directory_without_a_model_is_left_to_those_who_load_it(
@@ -67,4 +79,4 @@ def test_a_library_that_cannot_be_imported_is_left_to_them_too(
 
     monkeypatch.setattr(importlib, "import_module", broken)
     engines.share(booster, make_settings())
-    assert tried == ["xgboost"]
+    assert tried == [OWN]

@@ -58,7 +58,6 @@ def main() -> None:
     parser.add_argument("--models", required=True, help="which to serve, with commas between")
     parser.add_argument("--instances", type=int, default=1, help="of each model")
     parser.add_argument("--delay", type=int, default=0, help="microseconds to fill a batch")
-    parser.add_argument("--no-batching", action="store_true")
     parser.add_argument("--http-threads", type=int)
     options = parser.parse_args()
     ports = TritonConfig(
@@ -69,7 +68,6 @@ def main() -> None:
         metrics_port=options.metrics,
     )
     config = ModelConfig(
-        batching=not options.no_batching,
         max_batch_size=64,
         batcher=DynamicBatcher(max_queue_delay_microseconds=options.delay),
     )

@@ -74,7 +74,12 @@ class Recorder:
             ),
             reads=("application/json",),
             writes=("application/json",),
-            native=Native("library", self.payload, lambda data: data["x"], lambda out: out["y"]),
+            native=Native(
+                model=lambda: "library",
+                payload=self.payload,
+                argument=lambda data: data["x"],
+                result=lambda outputs: outputs["y"],
+            ),
         )
 
     @staticmethod

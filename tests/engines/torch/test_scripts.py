@@ -12,7 +12,7 @@ from tests.engines.torch.support import Named, Net, Pair, load, script
 def test_scripts_see_tensors(tmp_path: Path) -> None:
     native = load(script(tmp_path / "model.pt", Named())).native
     assert native is not None
-    assert isinstance(native.model, torch.jit.ScriptModule)
+    assert isinstance(native.model(), torch.jit.ScriptModule)
     payload = native.payload(torch.ones(2, 3, dtype=torch.float64))
     assert payload.rows == 2
     assert payload.data["x"].dtype == np.float64
