@@ -142,7 +142,7 @@ def environment(**variables: str) -> dict[str, str]:
 
     What runs in it finds no library that is only there for training.
     """
-    ours = ("SAGEMAKER_", "SERVING_", "OMP_")
+    ours = ("SAGEMAKER_", "SERVING_", "OMP_", "ORT_")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     path = os.pathsep.join([str(BARE), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**kept, "PYTHONPATH": path, **variables}

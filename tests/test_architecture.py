@@ -56,7 +56,7 @@ ENVIRONMENT_READERS = {
     "cli/__init__.py",  # hands it to the commands, which read the settings from it
     "machine.py",  # what libraries read: the cache folder, the GPUs, the region
     "neuroncores.py",  # what the Neuron runtime reads
-    "engines/onnx.py",  # sets what its library reads
+    "engines/__init__.py",  # sets what a library reads
     "hosts/aws_lambda/__init__.py",  # is started by the runtime client, without a command
     "hosts/mms/handler.py",  # is started by multi-model-server, likewise
     "hosts/mounted.py",  # is started by a web server of others, likewise

@@ -1,6 +1,7 @@
 """From a model directory to a Model: recognise its engine, load it, let its script override."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,10 @@ from serving.errors import ModelLoadError
 from serving.model import Model
 from serving.problems import catch
 from serving.settings import Settings
+
+# ONNX Runtime's wheels report to their maker, from a thread of their own, unless they are told not
+# to. Said here it holds whoever imports them: an engine, a script, or a process made for one.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class Known(NamedTuple):
@@ -66,9 +71,9 @@ ENGINES = (
     Known("neuron", (*TORCH, "neuron.json"), _neuron),
 )
 
-FORKABLE = {"serving.engines.libxgboost"}
-"""Libraries that are whole after a fork, and whose memory processes then share. Other than ONNX
-Runtime and PyTorch, XGBoost has no threads before it first predicts."""
+FORKABLE = {"serving.engines.libxgboost", "onnxruntime"}
+"""Libraries that are whole after a fork, and whose memory processes then share: other than PyTorch
+they have no threads before the first model."""
 
 RECOGNISED = (
     "xgboost-model, *.ubj, *.xgb, *.bst or a booster's *.json (xgboost), *.onnx (onnx), "

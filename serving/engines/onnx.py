@@ -1,6 +1,5 @@
 """ONNX models, run by ONNX Runtime."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -93,7 +92,8 @@ def open_session(path: Path, settings: Settings, *, spin: bool = True, gpu: bool
         ModelLoadError: the file is no model.
         ImportError: ONNX Runtime is not installed.
     """
-    runtime = _runtime()
+    import onnxruntime as runtime
+
     options = runtime.SessionOptions()
     options.intra_op_num_threads = settings.model_threads
     options.inter_op_num_threads = 1
@@ -114,7 +114,8 @@ def open_session(path: Path, settings: Settings, *, spin: bool = True, gpu: bool
 
 def caller(session: Any) -> rows.Call:
     """How a session is called: named arrays in, named arrays out."""
-    runtime = _runtime()
+    import onnxruntime as runtime
+
     options = runtime.RunOptions()
     # What is wrong with a request is for its sender, not for the log.
     options.log_severity_level = FATAL
@@ -135,13 +136,6 @@ def caller(session: Any) -> rows.Call:
         return outputs
 
     return call
-
-
-def _runtime() -> Any:
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its wheels report unless told not to
-    import onnxruntime
-
-    return onnxruntime
 
 
 def _errors(runtime: Any) -> tuple[type[Exception], ...]:

@@ -1,13 +1,17 @@
 """What is imported before the fork, so that the workers share its memory."""
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from serving import engines
 from tests.conftest import MakeSettings
 from tests.models import SCRIPT, stump
+from tests.support import environment
 
 
 @pytest.fixture
@@ -34,12 +38,29 @@ def test_the_library_of_a_booster_is_shared(
     assert imported == [OWN]
 
 
+@pytest.mark.parametrize(("name", "shared"), [("model.onnx", ["onnxruntime"]), ("model.pt", [])])
 def test_a_library_that_has_threads_is_not(
-    tmp_path: Path, imported: list[str], make_settings: MakeSettings
+    tmp_path: Path,
+    imported: list[str],
+    make_settings: MakeSettings,
+    name: str,
+    shared: list[str],
 ) -> None:
-    (tmp_path / "model.onnx").touch()
+    (tmp_path / name).touch()
     engines.share(tmp_path, make_settings())
-    assert imported == []
+    assert imported == shared
+
+
+def test_what_is_shared_has_none_and_reports_to_nobody() -> None:
+    code = """
+    import importlib, os, numpy
+    from serving import engines
+    before = os.listdir("/proc/self/task")  # NumPy's linear algebra may have some
+    for library in engines.FORKABLE:
+        importlib.import_module(library)
+    assert os.listdir("/proc/self/task") == before
+    """
+    subprocess.run([sys.executable, "-c", dedent(code)], env=environment(), check=True)
 
 
 def test_a_script_may_bring_another_version(
