@@ -33,7 +33,11 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
+LOOPS: dict[str, NewLoop] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,9 +54,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     test, given = pyfuncitem.obj, pyfuncitem.funcargs
     if not inspect.iscoroutinefunction(test):
         return None
-    new_loop = cast(
-        "Callable[[], asyncio.AbstractEventLoop]", pyfuncitem.callspec.params["new_loop"]
-    )
+    new_loop = cast("NewLoop", pyfuncitem.callspec.params["new_loop"])
     failures: list[dict[str, Any]] = []
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: failures.append(context))

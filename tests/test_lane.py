@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 
 from serving.lane import Lane
+from tests.conftest import LOOPS, NewLoop
 from tests.support import PATIENCE
 
 names = count()
@@ -59,12 +60,16 @@ async def test_jobs_that_were_given_before_the_end_are_done(name: str) -> None:
     await asyncio.wait_for(done.wait(), PATIENCE)
 
 
-async def test_a_result_for_a_loop_that_is_closed_is_dropped(name: str) -> None:
+@pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+def test_a_result_for_a_loop_that_is_closed_is_dropped(new_loop: NewLoop, name: str) -> None:
     gate = threading.Event()
 
-    lane = Lane(name, asyncio.get_running_loop())
-    lane.run(lambda: gate.wait(PATIENCE), lambda _: pytest.fail("called on a closed loop"))
+    async def begin() -> None:
+        lane = Lane(name, asyncio.get_running_loop())
+        lane.run(lambda: gate.wait(PATIENCE), lambda _: pytest.fail("called on a closed loop"))
 
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(begin())
     gate.set()
 
 

@@ -1,5 +1,6 @@
 """A model is loaded in a thread, or has failed with a reason."""
 
+import asyncio
 import logging
 import threading
 
@@ -15,6 +16,7 @@ from serving.errors import (
     SettingError,
 )
 from serving.model import Model
+from tests.conftest import LOOPS, NewLoop
 from tests.loader.support import FOLDER, Load, Loading
 from tests.support import PATIENCE, Fake, Recorder, post
 
@@ -137,20 +139,24 @@ async def test_a_model_that_cannot_answer_its_warm_up_has_failed(load: Load) -> 
         loading.entry.use()
 
 
-async def test_a_model_that_comes_when_the_loop_is_closed_is_dropped(load: Load) -> None:
+@pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+def test_a_model_that_comes_when_the_loop_is_closed_is_dropped(
+    new_loop: NewLoop, load: Load
+) -> None:
     gate = threading.Event()
 
     def late() -> Model:
         assert gate.wait(PATIENCE)
         return Fake().model()
 
-    loadings: list[Loading] = []
+    async def begin() -> Loading:
+        return load(late)
 
-    loadings.append(load(late))
-
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        loading = runner.run(begin())
     gate.set()
     for thread in threading.enumerate():
         if thread.name == "load-one":
             thread.join(PATIENCE)
             assert not thread.is_alive()
-    assert loadings[0].heard == []
+    assert loading.heard == []

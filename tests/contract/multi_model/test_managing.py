@@ -151,7 +151,7 @@ class TestUnload:
 
     @pytest.mark.parametrize(
         ("url", "copies", "least"),
-        [("onnx table", 4, 40), ("torch table", 4, 40), ("forest", 24, 12)],
+        [("onnx table", 4, 40), ("torch table", 4, 40), ("forest", 32, 12)],
     )
     def test_its_memory_is_back_when_it_is_answered(
         self, many: Many, url: str, copies: int, least: int
