@@ -144,7 +144,7 @@ class Booster:
         import xgboost
 
         if not isinstance(self._owner, xgboost.Booster):
-            # From its own copy, since whoever is given the Booster may do with it what he likes.
+            # From what a file of it would hold: the package takes nobody else's handle.
             content, size = ctypes.POINTER(ctypes.c_char)(), ctypes.c_uint64()
             config = b'{"format": "ubj"}'
             check(
