@@ -44,7 +44,8 @@ def fails_to_load(site: Site, file: str, damage: Damage, **settings: str) -> str
         answers = [json.loads(answer.body) for answer in (ping, server.ask(site.kind.good))]
         (told,) = {f"{answer['code']} {answer['type']}" for answer in answers}
         (message,) = {answer["message"] for answer in answers}
-        assert message.removeprefix("The model failed to load: ") in server.log
+        reason = message.removeprefix("The model failed to load: ")
+        site.until(lambda: reason in server.log)  # which comes through a pipe
     path.write_bytes(whole)
     return UNREADY.format(told)
 
