@@ -9,6 +9,11 @@ import pytest
 from tests.multi.support import CSV, HIGH, LOW, ManyOf
 
 
+def refusal(code: int, kind: str, message: str) -> tuple[int, dict[str, object]]:
+    """The status and the body that multi-model-server's clients know an error by."""
+    return code, {"code": code, "type": kind, "message": message}
+
+
 class TestPlatform:
     """The interface that SageMaker calls."""
 
@@ -46,25 +51,15 @@ class TestPlatform:
         self, many: ManyOf, method: str, path: str
     ) -> None:
         async with many() as server:
-            assert await server.json(method, path, b"1" if method == "POST" else b"") == (
-                404,
-                {
-                    "code": 404,
-                    "type": "ModelNotFoundException",
-                    "message": "Model not found: a",
-                },
+            assert await server.json(method, path, b"1" if method == "POST" else b"") == refusal(
+                404, "ModelNotFoundException", "Model not found: a"
             )
 
     async def test_a_model_that_is_loaded_is_a_conflict(self, many: ManyOf, models: Path) -> None:
         async with many() as server:
             await server.load("a", models / "stump")
-            assert await server.load("a", models / "stump") == (
-                409,
-                {
-                    "code": 409,
-                    "type": "ConflictStatusException",
-                    "message": "Model a is already registered.",
-                },
+            assert await server.load("a", models / "stump") == refusal(
+                409, "ConflictStatusException", "Model a is already registered."
             )
 
     async def test_of_loads_that_come_together_one_loads(self, many: ManyOf, models: Path) -> None:

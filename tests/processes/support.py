@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from serving.application import Application
+from serving.call import Handler
 from serving.processes.launcher import Launcher
 from serving.processes.process import ModelProcess
 from serving.settings import Settings
@@ -133,3 +135,16 @@ def is_there(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@asynccontextmanager
+async def in_both_places(folder: Path, settings: Settings) -> AsyncIterator[list[Handler]]:
+    """What answers for a model in this process, as the one of a server, and in one of its own."""
+    loop = asyncio.get_running_loop()
+    application, loaded = Application(settings, loop), loop.create_future()
+    application.load(folder, loaded.set_result)
+    async with launching() as launcher:
+        subject = await Subject(folder, settings, launcher).load()
+        await loaded
+        yield [application.handle, subject.process.handle]
+    application.close()

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
-from serving.application import Application
 from serving.errors import BadRequest, Overloaded
 from serving.settings import MIB
 from serving.values import Request
 from tests.conftest import MakeSettings
 from tests.models import SCRIPT
-from tests.processes.support import Loaded, Subject, began, launching, let_go, write_model
+from tests.processes.support import (
+    Loaded,
+    began,
+    in_both_places,
+    let_go,
+    write_model,
+)
 from tests.support import PATIENCE, Recorder, post
 
 NUMBERS = "text/x-numbers"
@@ -36,18 +41,11 @@ NUMBERS = "text/x-numbers"
 async def test_the_answer_is_that_of_a_server_of_one_model(
     tmp_path: Path, make_settings: MakeSettings, request_: Request
 ) -> None:
-    loop = asyncio.get_running_loop()
-    folder = write_model(tmp_path / "m", SCRIPT)
-    application, loaded = Application(make_settings(), loop), loop.create_future()
-    application.load(folder, loaded.set_result)
-    async with launching() as launcher:
-        subject = await Subject(folder, make_settings(), launcher).load()
-        await loaded
+    async with in_both_places(write_model(tmp_path / "m", SCRIPT), make_settings()) as handles:
         here, there = Recorder(), Recorder()
-        application.handle(request_, here)
-        subject.process.handle(request_, there)
+        for handle, reply in zip(handles, (here, there), strict=True):
+            handle(request_, reply)
         assert await there.answer() == await here.answer()
-    application.close()
 
 
 async def test_each_of_many_requests_at_once_gets_its_own_answer(loaded: Loaded) -> None:

@@ -7,11 +7,10 @@ from typing import Any, cast
 import pytest
 
 from serving import problems
-from serving.application import Application
 from serving.errors import ServiceUnavailable, ServingError
 from serving.values import Response
 from tests.conftest import MakeSettings
-from tests.processes.support import OBEDIENT, Loaded, Subject, began, launching, let_go, write_model
+from tests.processes.support import OBEDIENT, Loaded, began, in_both_places, let_go, write_model
 from tests.support import PATIENCE, Recorder, post
 
 pytestmark = pytest.mark.uvloop
@@ -103,15 +102,10 @@ async def test_a_body_whose_client_left_before_it_was_read_is_dropped(loaded: Lo
 async def test_an_error_in_a_stream_is_that_of_a_server_of_one_model(
     tmp_path: Any, make_settings: MakeSettings, first: int, error: str
 ) -> None:
-    loop = asyncio.get_running_loop()
     folder = write_model(tmp_path / "m", STREAMING)
-    application, loaded = Application(make_settings(), loop), loop.create_future()
-    application.load(folder, loaded.set_result)
-    async with launching() as launcher:
-        subject = await Subject(folder, make_settings(), launcher).load()
-        await loaded
+    async with in_both_places(folder, make_settings()) as handles:
         responses = []
-        for handle in (application.handle, subject.process.handle):
+        for handle in handles:
             reply = Recorder()
             handle(post(f"counting({first}, {error})".encode(), content_type="x/y"), reply)
             body = stream(await reply.answer())
@@ -121,7 +115,6 @@ async def test_an_error_in_a_stream_is_that_of_a_server_of_one_model(
             await began(folder)
             responses.append(problems.response(await failing))
         assert responses[0] == responses[1]
-    application.close()
 
 
 async def test_a_stream_breaks_off_with_the_process(loaded: Loaded) -> None:
