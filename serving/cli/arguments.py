@@ -4,6 +4,8 @@ import argparse
 import math
 from contextlib import suppress
 
+from serving.errors import ConfigurationError
+
 
 def add_tls(parser: argparse.ArgumentParser) -> None:
     """Add what a client trusts, and what it shows: the arguments of `serving.bench.tls.context`."""
@@ -12,6 +14,17 @@ def add_tls(parser: argparse.ArgumentParser) -> None:
     add("--ca", default="", metavar="FILE", help="authorities to trust [the machine's], as PEM")
     add("--certificate", default="", metavar="FILE", help="shown to a server that asks for one")
     add("--key", default="", metavar="FILE", help="the certificate's, where FILE above has none")
+
+
+def tls_files(options: argparse.Namespace) -> tuple[str, str, str]:
+    """What these arguments name, as `serving.bench.tls.context` takes it."""
+    return options.ca, options.certificate, options.key
+
+
+def check_no_tls(options: argparse.Namespace, url: str) -> None:
+    """Return if none of these is given for a URL of plain HTTP. Raises ConfigurationError."""
+    if any(tls_files(options)):
+        raise ConfigurationError(f"{url} is asked without TLS: --ca and others need https://.")
 
 
 def field(text: str) -> tuple[str, str]:

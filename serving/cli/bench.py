@@ -16,7 +16,7 @@ from serving.bench.engine import Engine
 from serving.bench.plan import Stage
 from serving.bench.recorder import Recorder
 from serving.bench.target import Message, Target, requests, target, zipf
-from serving.cli.arguments import above_zero, add_tls, count, field
+from serving.cli.arguments import above_zero, add_tls, check_no_tls, count, field, tls_files
 from serving.errors import ConfigurationError
 
 TARGET_MODEL = "x-amzn-sagemaker-target-model"
@@ -138,12 +138,10 @@ def _run(engine: Engine, stages: list[Stage]) -> list[Recorder]:
 
 def _target(options: argparse.Namespace) -> Target:
     endpoint = f"/endpoints/{quote(options.endpoint, safe='')}" if options.endpoint else ""
-    files = options.ca, options.certificate, options.key
-    where = target(options.url, f"{endpoint}/invocations", partial(tls.context, *files))
-    if any(files) and not where.tls:
-        raise ConfigurationError(
-            f"{where.url} is asked without TLS: --ca and others need https://."
-        )
+    encrypt = partial(tls.context, *tls_files(options))
+    where = target(options.url, f"{endpoint}/invocations", encrypt)
+    if not where.tls:
+        check_no_tls(options, where.url)
     return where
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from serving.bench import tls
-from serving.cli.arguments import above_zero, add_tls, count, field
+from serving.cli.arguments import above_zero, add_tls, check_no_tls, count, field, tls_files
 from serving.errors import ConfigurationError
 from serving.media import BY_SUFFIX
 
@@ -119,15 +119,12 @@ def _target(options: argparse.Namespace) -> tuple[http.client.HTTPConnection, st
 
 
 def _plain(options: argparse.Namespace) -> Kind:
-    if options.ca or options.certificate or options.key:
-        raise ConfigurationError(
-            f"{options.url} is asked without TLS: --ca and others need https://."
-        )
+    check_no_tls(options, options.url)
     return http.client.HTTPConnection
 
 
 def _encrypted(options: argparse.Namespace) -> Kind:
-    context = tls.context(options.ca, options.certificate, options.key)
+    context = tls.context(*tls_files(options))
     return partial(http.client.HTTPSConnection, context=context)
 
 
