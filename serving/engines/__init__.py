@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from serving.engines import programs
-from serving.engines.base import CONVERTED, Engine
+from serving.engines.base import CONVERTED, LIBXGBOOST, Engine
 from serving.errors import ModelLoadError
 from serving.model import Model
 from serving.problems import catch
@@ -71,7 +71,7 @@ ENGINES = (
     Known("neuron", (*TORCH, "neuron.json"), _neuron),
 )
 
-FORKABLE = {"serving.engines.libxgboost", "onnxruntime"}
+FORKABLE = {LIBXGBOOST, "onnxruntime"}
 """Libraries that are whole after a fork, and whose memory processes then share: other than PyTorch
 they have no threads before the first model."""
 

@@ -10,6 +10,9 @@ from serving.settings import Settings
 XGBOOST = "xgboost"
 """Name of the engine, and of its library."""
 
+LIBXGBOOST = "serving.engines.libxgboost"
+"""The module that has XGBoost's library."""
+
 CONVERTED = ".xgb.onnx"
 """Ends the name of a booster in ONNX's format, which the XGBoost engine serves."""
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from serving import media
 from serving.codecs import BY_NAME, Sparse, find
 from serving.engines import booster_files, selection, tensors
-from serving.engines.base import XGBOOST, Engine
+from serving.engines.base import LIBXGBOOST, XGBOOST, Engine
 from serving.engines.ensemble import Predictor, combined
 from serving.engines.fitting import fit
 from serving.engines.selection import Selection
@@ -55,7 +55,6 @@ WRITES = (
 DEFAULT_CONTENT_TYPE = "text/libsvm"
 STACKABLE = "rows"
 OUTPUT = "score"
-LIBRARY = "serving.engines.libxgboost"
 
 
 def load(found: list[Path], settings: Settings) -> Model:
@@ -144,7 +143,7 @@ def _selected(objective: str, classes: int, settings: Settings) -> Selection | N
     return Selection(keys, objective, classes, settings.batch) if keys else None
 
 
-ENGINE = Engine(XGBOOST, XGBOOST, LIBRARY, booster_files.files, load, package=XGBOOST)
+ENGINE = Engine(XGBOOST, XGBOOST, LIBXGBOOST, booster_files.files, load, package=XGBOOST)
 
 
 class _Boosted:

@@ -19,7 +19,7 @@ from serving import engines
 from serving.compilation import timing
 from serving.compilation.conversion import convert_model
 from serving.engines import conversion_manifest, faster, libraries
-from serving.engines.base import CONVERTED
+from serving.engines.base import CONVERTED, LIBXGBOOST
 from serving.engines.libraries import ALONE
 from serving.errors import ModelLoadError
 from serving.model import Model
@@ -31,7 +31,6 @@ from tests.support import post
 KEYS = "predicted_label,probabilities,raw_score,predicted_score"
 KINDS = ("squarederror", "logistic", "softprob", "softmax", "stopped")
 SIZES = (1, 2, 3, 33, 100)
-OWN = "serving.engines.libxgboost"
 
 Boosters = dict[str, xgboost.Booster]
 Package = Callable[..., Path]
@@ -224,7 +223,7 @@ class TestForced:
 
     @pytest.mark.parametrize(
         ("engine", "imported"),
-        [("", [OWN, "onnxruntime"]), ("xgboost", [OWN]), ("onnx", ["onnxruntime"])],
+        [("", [LIBXGBOOST, "onnxruntime"]), ("xgboost", [LIBXGBOOST]), ("onnx", ["onnxruntime"])],
     )
     def test_only_what_predicts_is_imported_beforehand(
         self,

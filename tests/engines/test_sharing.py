@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from serving import engines
+from serving.engines.base import LIBXGBOOST
 from tests.conftest import MakeSettings
 from tests.models import SCRIPT, stump
 from tests.support import environment
@@ -28,14 +29,11 @@ def booster(tmp_path: Path) -> Path:
     return tmp_path
 
 
-OWN = "serving.engines.libxgboost"
-
-
 def test_the_library_of_a_booster_is_shared(
     booster: Path, imported: list[str], make_settings: MakeSettings
 ) -> None:
     engines.share(booster, make_settings())
-    assert imported == [OWN]
+    assert imported == [LIBXGBOOST]
 
 
 @pytest.mark.parametrize(("name", "shared"), [("model.onnx", ["onnxruntime"]), ("model.pt", [])])
@@ -78,7 +76,7 @@ def test_what_its_functions_work_with_is_imported_before_its_memory_is_measured(
     (booster / "code").mkdir()
     (booster / "code" / "inference.py").write_text(SCRIPT)
     engines.prepare(booster, make_settings())
-    assert imported == [OWN, "xgboost"]
+    assert imported == [LIBXGBOOST, "xgboost"]
 
 
 def test_a_directory_without_a_model_is_left_to_those_who_load_it(
@@ -100,4 +98,4 @@ def test_a_library_that_cannot_be_imported_is_left_to_them_too(
 
     monkeypatch.setattr(importlib, "import_module", broken)
     engines.share(booster, make_settings())
-    assert tried == [OWN]
+    assert tried == [LIBXGBOOST]
