@@ -9,8 +9,8 @@ from contextlib import contextmanager
 def lasting() -> Iterator[None]:
     """Do not look for garbage in what is made meanwhile: nearly all of it stays.
 
-    It costs a tenth of a start to look for garbage, and memory later: where processes are forked
-    from this one, each that looks at an object gets its own copy of the page that it is on.
+    To look for garbage costs time at a start, and memory later: where processes are forked from
+    this one, each that looks at an object gets its own copy of the page that it is on.
     """
     gc.disable()
     try:

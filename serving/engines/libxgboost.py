@@ -1,7 +1,7 @@
 """XGBoost's library through its C interface, which is documented and stable, without its package.
 
-The package imports SciPy, which takes more of a start and of the memory than all else. What works
-with boosters as the package's users know them imports it still: scripts, pickles, conversions.
+The package imports SciPy, which costs time at a start, and memory. What works with boosters as the
+package's users know them imports it still: scripts, pickles, conversions.
 """
 
 import ctypes

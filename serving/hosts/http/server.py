@@ -52,8 +52,8 @@ class Server(BaseApplication):
         self.board = Board(slots)
         self.ledger = Ledger(slots)
         self.registrations = Registrations()
-        # The workers share what is imported before the fork. Without the Runtime API, which few ask
-        # for, a server starts a sixth sooner.
+        # The workers share what is imported before the fork. A server starts sooner without the
+        # Runtime API, which few ask for.
         if folder is not None:
             engines.share(folder, settings)
         if runtime.asked_for(settings):
